@@ -1,0 +1,199 @@
+//! The entropy coder of one stream: stored, or LZMA
+//! (`crates/upmass-format/spec/coder-lzma.md`).
+
+use std::io::{self, Read};
+
+use lzma_rust2::LzmaReader;
+use upmass_format::payload::Stream;
+use upmass_format::wire::Reader;
+use upmass_format::{FormatError, Result};
+
+/// The bytes as they are.
+const METHOD_STORED: u8 = 0;
+/// Raw LZMA without end mark.
+const METHOD_LZMA: u8 = 1;
+/// The end of an LZMA stream which a decoder of known length need not read.
+pub const SLACK: usize = 8;
+
+/// Largest LZMA dictionary of a stream, as a power of two. Their sum is most of what decoding
+/// needs.
+pub const fn max_dictionary_log2(stream: Stream) -> u8 {
+    match stream {
+        Stream::Program | Stream::Tree | Stream::Copy => 20,
+        Stream::Residue => 22,
+        Stream::Literal => 23,
+    }
+}
+
+/// Reads a compressed stream. Nothing is read before the first byte is asked for, so that a
+/// stream which is not used need not exist.
+pub struct StreamDecoder<R> {
+    stream: Stream,
+    state: State<R>,
+}
+
+enum State<R> {
+    Start(Option<R>),
+    Stored(R),
+    Lzma(Box<LzmaReader<R>>),
+}
+
+impl<R: Read> StreamDecoder<R> {
+    /// Takes the compressed bytes of a stream.
+    pub fn new(stream: Stream, input: R) -> Self {
+        Self { stream, state: State::Start(Some(input)) }
+    }
+
+    fn start(&mut self, input: R) -> Result<()> {
+        let what = "stream method";
+        let mut input = Reader::new(input);
+        let Some(method) = input.byte_or_end(what)? else {
+            self.state = State::Stored(input.into_inner());
+            return Ok(());
+        };
+        self.state = match method {
+            METHOD_STORED => State::Stored(input.into_inner()),
+            METHOD_LZMA => {
+                let props = input.byte("LZMA properties")?;
+                let log2 = input.byte("LZMA dictionary")?;
+                let limit = max_dictionary_log2(self.stream);
+                if log2 > limit {
+                    let (found, limit) = (1 << log2.min(63), 1 << limit);
+                    let what = "LZMA dictionary";
+                    return Err(FormatError::TooLarge { what, offset: 2, found, limit });
+                }
+                let (lc, lp) = (props % 9, props / 9 % 5);
+                if props >= 225 || lc + lp > 4 {
+                    let found = props.into();
+                    return Err(FormatError::Unknown { what: "LZMA properties", offset: 1, found });
+                }
+                let len = input.varint("stream length")?;
+                let input = input.into_inner();
+                let reader = LzmaReader::new_with_props(input, len, props, 1 << log2, None)
+                    .map_err(|error| FormatError::Invalid {
+                        what: "LZMA stream",
+                        offset: 3,
+                        expected: "raw LZMA",
+                        found: error.to_string(),
+                    })?;
+                State::Lzma(Box::new(reader))
+            }
+            other => {
+                let found = other.into();
+                return Err(FormatError::Unknown { what, offset: 0, found });
+            }
+        };
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for StreamDecoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let State::Start(input) = &mut self.state {
+            let input = input.take().ok_or_else(|| io::Error::other("the stream is damaged"))?;
+            self.start(input)?;
+        }
+        match &mut self.state {
+            State::Start(_) => Err(io::Error::other("the stream is damaged")),
+            State::Stored(input) => input.read(buffer),
+            State::Lzma(input) => input.read(buffer),
+        }
+    }
+}
+
+#[cfg(feature = "encoder")]
+pub use encode::{EncodedStream, encode};
+
+#[cfg(feature = "encoder")]
+mod encode {
+    use std::io::{self, Write};
+
+    use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
+    use upmass_format::payload::Stream;
+    use upmass_format::wire::put_varint;
+
+    use super::{METHOD_LZMA, METHOD_STORED, max_dictionary_log2};
+
+    /// A compressed stream.
+    pub struct EncodedStream {
+        /// The bytes, from the method on. Empty when the stream is empty.
+        pub bytes: Vec<u8>,
+        /// Ascending pairs: with so many bytes of content, so many compressed bytes were out.
+        marks: Vec<(u64, u64)>,
+    }
+
+    impl EncodedStream {
+        /// How many compressed bytes a decoder may need for the first `len` bytes of content.
+        /// At most 64 KiB of content too many.
+        pub fn needed_for(&self, len: u64) -> u64 {
+            let next = self.marks.partition_point(|(content, _)| *content < len);
+            self.marks.get(next).map_or(self.bytes.len() as u64, |(_, compressed)| *compressed)
+        }
+    }
+
+    /// The literal context, literal position and position bits that are tried.
+    const TRIED: [(u32, u32, u32); 4] = [(3, 0, 2), (3, 0, 0), (0, 0, 0), (1, 2, 2)];
+    /// How much content is compressed to choose between them.
+    const SAMPLE: usize = 1 << 20;
+    const STEP: usize = 1 << 14;
+    /// How far the encoder may look ahead before it puts anything out.
+    const LOOK_AHEAD: u64 = 1 << 14;
+
+    /// Compresses a stream, or stores it when that is smaller.
+    pub fn encode(stream: Stream, content: &[u8]) -> EncodedStream {
+        if content.is_empty() {
+            return EncodedStream { bytes: Vec::new(), marks: Vec::new() };
+        }
+        let sample_start = (content.len() / 2).saturating_sub(SAMPLE / 2);
+        let sample = &content[sample_start..content.len().min(sample_start + SAMPLE)];
+        let best = TRIED
+            .iter()
+            .map(|properties| lzma(stream, sample, *properties))
+            .zip(TRIED)
+            .min_by_key(|(encoded, _)| encoded.bytes.len())
+            .map(|(encoded, properties)| match sample.len() == content.len() {
+                true => encoded,
+                false => lzma(stream, content, properties),
+            })
+            .expect("there are properties to try");
+        if best.bytes.len() <= content.len() {
+            return best;
+        }
+        let mut bytes = vec![METHOD_STORED];
+        bytes.extend_from_slice(content);
+        let marks = (0..=content.len()).step_by(STEP).map(|n| (n as u64, n as u64 + 1)).collect();
+        EncodedStream { bytes, marks }
+    }
+
+    fn lzma(stream: Stream, content: &[u8], (lc, lp, pb): (u32, u32, u32)) -> EncodedStream {
+        let needed = usize::BITS - (content.len().max(4096) - 1).leading_zeros();
+        let dictionary_log2 = needed.min(max_dictionary_log2(stream).into());
+        let options = LzmaOptions {
+            dict_size: 1 << dictionary_log2,
+            lc,
+            lp,
+            pb,
+            mode: EncodeMode::Normal,
+            nice_len: LzmaOptions::NICE_LEN_MAX,
+            mf: MfType::Bt4,
+            depth_limit: 512,
+            preset_dict: None,
+        };
+        let mut head = vec![METHOD_LZMA, ((pb * 5 + lp) * 9 + lc) as u8, dictionary_log2 as u8];
+        put_varint(&mut head, content.len() as u64);
+        let mut marks = Vec::new();
+        let compressed = (|| -> io::Result<Vec<u8>> {
+            let mut writer = LzmaWriter::new_no_header(head, &options, false)?;
+            for (index, piece) in content.chunks(STEP).enumerate() {
+                writer.write_all(piece)?;
+                let sure = (index * STEP) as u64;
+                if sure > LOOK_AHEAD {
+                    marks.push((sure - LOOK_AHEAD, writer.inner().len() as u64));
+                }
+            }
+            writer.finish()
+        })()
+        .expect("compressing to memory with valid options cannot fail");
+        EncodedStream { bytes: compressed, marks }
+    }
+}

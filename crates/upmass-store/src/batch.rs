@@ -1,0 +1,247 @@
+//! How objects become durable, many at a time.
+//!
+//! Contents go to files below `incoming`. One sync of the file system makes all of them
+//! durable; only then do they get their names below `objects`, and the directories of these
+//! names are synced. So an object under its final name is complete, whenever power goes
+//! (POWER-LOSS.md, row "batch").
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use upmass_disk::WriteFile;
+use upmass_format::{BLOCK_SIZE, ObjectHasher, ObjectId};
+
+use crate::layout::{INCOMING, object_dir, object_path};
+use crate::{Result, Store};
+
+/// After how many objects a batch should be committed: bounds the memory of its list.
+pub const MAX_BATCH: usize = 4096;
+
+/// Objects that are complete below `incoming` and wait for their names. Dropping a batch
+/// forgets them; what they left behind is removed by the next collection.
+pub struct Batch {
+    store: Store,
+    waiting: Vec<(String, ObjectId)>,
+    bytes: u64,
+}
+
+/// One object while its content arrives. Blocks of zeros become holes.
+pub struct Incoming {
+    store: Store,
+    file: Box<dyn WriteFile>,
+    path: String,
+    hasher: ObjectHasher,
+    /// Bytes since the last block boundary, not yet written.
+    block: Vec<u8>,
+    zeros: u64,
+    finished: bool,
+}
+
+impl Store {
+    /// Starts a batch and takes the writer lock.
+    pub fn batch(&self) -> Result<Batch> {
+        self.lock_for_writing()?;
+        Ok(Batch {
+            store: self.clone(),
+            waiting: Vec::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Starts an object. It belongs to no batch until [`Batch::add`].
+    pub fn incoming(&self) -> Result<Incoming> {
+        self.lock_for_writing()?;
+        let path = self.temporary_path();
+        let file = self.volume.create(&path)?;
+        Ok(Incoming {
+            store: self.clone(),
+            file,
+            path,
+            hasher: ObjectHasher::new(),
+            block: Vec::new(),
+            zeros: 0,
+            finished: false,
+        })
+    }
+
+    /// Stores one object and makes it durable. For many, use a [`Batch`].
+    pub fn put(&self, content: &[u8]) -> Result<ObjectId> {
+        let mut batch = self.batch()?;
+        let mut incoming = self.incoming()?;
+        incoming.write(content)?;
+        let id = batch.add(incoming)?;
+        batch.commit()?;
+        Ok(id)
+    }
+
+    /// A name below `incoming` that no living process uses.
+    pub(crate) fn temporary_path(&self) -> String {
+        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let nanos = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |d| d.as_nanos());
+        format!(
+            "{INCOMING}/object-{}-{nanos:x}-{number}",
+            std::process::id()
+        )
+    }
+}
+
+impl Batch {
+    /// Takes a complete object. It has no name and is not durable until [`Self::commit`].
+    pub fn add(&mut self, incoming: Incoming) -> Result<ObjectId> {
+        let len = incoming.hasher.content_len();
+        let (path, id) = incoming.finish()?;
+        if self.store.contains(id)? {
+            self.store.volume.remove(&path)?;
+        } else {
+            self.bytes += len;
+            self.waiting.push((path, id));
+        }
+        Ok(id)
+    }
+
+    /// How many objects wait for their names.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many bytes of content wait to become durable.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes all objects of the batch durable under their names. On return they are.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        // Before: files below `incoming` that nobody names. After: their content is durable.
+        // A cut in between leaves only files that the next collection removes.
+        self.store.volume.sync_all()?;
+        let mut directories = BTreeSet::new();
+        let mut is_new_directory = false;
+        for (path, id) in self.waiting.drain(..) {
+            let directory = object_dir(id);
+            if !directories.contains(&directory) {
+                is_new_directory |= self.store.volume.create_dir(&directory)?;
+                directories.insert(directory);
+            }
+            // Before and after: an object is there whole or not at all.
+            if !self.store.volume.publish(&path, &object_path(id))? {
+                self.store.volume.remove(&path)?;
+            }
+        }
+        for directory in &directories {
+            self.store.volume.sync_dir(directory)?;
+        }
+        if is_new_directory {
+            self.store.volume.sync_dir(crate::layout::OBJECTS)?;
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+impl Incoming {
+    /// Appends content.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        if !self.block.is_empty() {
+            let take = bytes.len().min(BLOCK_SIZE - self.block.len());
+            self.block.extend_from_slice(&bytes[..take]);
+            bytes = &bytes[take..];
+            if self.block.len() < BLOCK_SIZE {
+                return Ok(());
+            }
+            let block = std::mem::take(&mut self.block);
+            self.write_blocks(&block)?;
+            self.block = block;
+            self.block.clear();
+        }
+        let whole = bytes.len() - bytes.len() % BLOCK_SIZE;
+        self.write_blocks(&bytes[..whole])?;
+        self.block.extend_from_slice(&bytes[whole..]);
+        Ok(())
+    }
+
+    /// Appends zeros; fast where the position is at a block boundary.
+    pub fn write_zeros(&mut self, mut len: u64) -> Result<()> {
+        const ZEROS: [u8; BLOCK_SIZE] = [0; BLOCK_SIZE];
+        while len > 0 && (!self.block.is_empty() || len < BLOCK_SIZE as u64) {
+            let take = len.min((BLOCK_SIZE - self.block.len()) as u64) as usize;
+            self.write(&ZEROS[..take])?;
+            len -= take as u64;
+        }
+        let blocks = len / BLOCK_SIZE as u64;
+        self.hasher.update_zero_blocks(blocks);
+        self.zeros += blocks * BLOCK_SIZE as u64;
+        len -= blocks * BLOCK_SIZE as u64;
+        self.write(&ZEROS[..len as usize])
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.hasher.content_len() + self.block.len() as u64
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn write_blocks(&mut self, blocks: &[u8]) -> Result<()> {
+        let mut rest = blocks;
+        while !rest.is_empty() {
+            let is_zero = |block: &[u8]| block.iter().all(|byte| *byte == 0);
+            let zeros = rest
+                .chunks(BLOCK_SIZE)
+                .take_while(|block| is_zero(block))
+                .count();
+            self.hasher.update_zero_blocks(zeros as u64);
+            self.zeros += (zeros * BLOCK_SIZE) as u64;
+            rest = &rest[zeros * BLOCK_SIZE..];
+            let data = rest
+                .chunks(BLOCK_SIZE)
+                .take_while(|block| !is_zero(block))
+                .count();
+            let (data, after) = rest.split_at(data * BLOCK_SIZE);
+            if !data.is_empty() {
+                self.flush_zeros()?;
+                self.hasher.update(data);
+                self.file.write(data)?;
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn flush_zeros(&mut self) -> Result<()> {
+        if self.zeros > 0 {
+            self.file.write_zeros(std::mem::take(&mut self.zeros))?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(String, ObjectId)> {
+        self.flush_zeros()?;
+        if !self.block.is_empty() {
+            let rest = std::mem::take(&mut self.block);
+            self.hasher.update(&rest);
+            self.file.write(&rest)?;
+        }
+        self.finished = true;
+        Ok((
+            std::mem::take(&mut self.path),
+            std::mem::take(&mut self.hasher).finish(),
+        ))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort: the next collection removes what stays here.
+            let _ = self.store.volume.remove(&self.path);
+        }
+    }
+}

@@ -36,7 +36,9 @@ impl Base for &[u8] {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let end = start.checked_add(buffer.len()).filter(|end| *end <= <[u8]>::len(self));
+        let end = start
+            .checked_add(buffer.len())
+            .filter(|end| *end <= <[u8]>::len(self));
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(&self[start..end]);
         Ok(())
@@ -59,7 +61,10 @@ impl Sink for Vec<u8> {
     }
 
     fn write_zeros(&mut self, len: u64) -> io::Result<()> {
-        self.resize(self.len() + usize::try_from(len).map_err(io::Error::other)?, 0);
+        self.resize(
+            self.len() + usize::try_from(len).map_err(io::Error::other)?,
+            0,
+        );
         Ok(())
     }
 }
@@ -87,6 +92,15 @@ impl<R: Read> Decoder<R> {
             buffer: vec![0; BUFFER],
             residue_buffer: vec![0; BUFFER],
         }
+    }
+
+    /// How many bytes of copy, residue and literal were used up so far.
+    pub fn consumed(&self) -> [u64; 3] {
+        [
+            self.copy.offset(),
+            self.residue.offset(),
+            self.literal.offset(),
+        ]
     }
 
     /// Appends `len` bytes of literal content to `sink`.
@@ -121,7 +135,11 @@ impl<R: Read> Decoder<R> {
                 let end = from + i128::from(count);
                 if from < 0 || end > i128::from(base.len()) {
                     let base_len = base.len();
-                    return Err(DeltaError::OutsideBase { offset: from, len: count, base_len });
+                    return Err(DeltaError::OutsideBase {
+                        offset: from,
+                        len: count,
+                        base_len,
+                    });
                 }
                 self.copy_from(base, from as u64, count, sink)?;
                 position = end as u64;
@@ -174,7 +192,8 @@ impl<R: Read> Decoder<R> {
 }
 
 fn subtract(left: u64, len: u64) -> Result<u64> {
-    left.checked_sub(len).ok_or(DeltaError::OutsideObject { len, left })
+    left.checked_sub(len)
+        .ok_or(DeltaError::OutsideObject { len, left })
 }
 
 #[cfg(feature = "encoder")]
@@ -195,7 +214,7 @@ mod encode {
         pub len: u64,
     }
 
-    /// The three streams before compression.
+    /// The three streams of one or more objects before compression.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     pub struct RawStreams {
         /// Lengths and positions.
@@ -204,16 +223,42 @@ mod encode {
         pub residue: Vec<u8>,
         /// New content.
         pub literal: Vec<u8>,
+        /// Growing lengths of copy, residue and literal: what a decoder has used up at some
+        /// points of its work.
+        pub marks: Vec<[u64; 3]>,
     }
 
     impl RawStreams {
         /// Appends the streams of the next object.
         pub fn append(&mut self, next: &RawStreams) {
+            let lengths = self.lengths();
+            let shifted = next
+                .marks
+                .iter()
+                .map(|mark| [0, 1, 2].map(|i| lengths[i] + mark[i]));
+            self.marks.extend(shifted);
             self.copy.extend_from_slice(&next.copy);
             self.residue.extend_from_slice(&next.residue);
             self.literal.extend_from_slice(&next.literal);
         }
+
+        /// Lengths of copy, residue and literal.
+        pub fn lengths(&self) -> [u64; 3] {
+            [&self.copy, &self.residue, &self.literal].map(|stream| stream.len() as u64)
+        }
+
+        /// Notes the lengths when much was added since the last note.
+        fn mark(&mut self) {
+            let lengths = self.lengths();
+            let last = self.marks.last().copied().unwrap_or_default();
+            if (0..3).any(|i| lengths[i] - last[i] >= MARK_EVERY) {
+                self.marks.push(lengths);
+            }
+        }
     }
+
+    /// How much may be added to a stream before its length is noted.
+    const MARK_EVERY: u64 = 1 << 14;
 
     /// Runs of at least so many exact bytes inside a copy are skipped by their length. Shorter
     /// ones stay in the residue as zeros, where their rhythm helps the compressor.
@@ -265,17 +310,26 @@ mod encode {
         /// The streams of the object. A last literal is announced here.
         pub fn finish(mut self) -> RawStreams {
             if self.literal_len > 0 {
-                put_varint(&mut self.streams.copy, self.literal_len);
+                self.announce_literal();
             }
+            self.streams.marks.push(self.streams.lengths());
             self.streams
         }
 
         /// Appends zeros.
         pub fn zeros(&mut self, len: u64) {
             if len > 0 {
-                put_varint(&mut self.streams.copy, std::mem::take(&mut self.literal_len));
+                self.announce_literal();
                 put_varint(&mut self.streams.copy, len << 1 | 1);
             }
+        }
+
+        fn announce_literal(&mut self) {
+            put_varint(
+                &mut self.streams.copy,
+                std::mem::take(&mut self.literal_len),
+            );
+            self.streams.mark();
         }
 
         fn unmatched(&mut self, mut content: &[u8]) {
@@ -289,21 +343,25 @@ mod encode {
         }
 
         fn copy(&mut self, at: u64, old: &[u8], new: &[u8]) {
+            self.announce_literal();
             let out = &mut self.streams.copy;
-            put_varint(out, std::mem::take(&mut self.literal_len));
             put_varint(out, (new.len() as u64) << 1);
             put_varint(out, zigzag(at.wrapping_sub(self.position) as i64));
             self.position = at + new.len() as u64;
             let mut done = 0;
             while done < new.len() {
                 let (start, end) = next_haze(&old[done..], &new[done..]);
+                let out = &mut self.streams.copy;
                 put_varint(out, start as u64);
                 if end > start {
                     put_varint(out, (end - start) as u64);
                 }
                 let range = done + start..done + end;
                 let pairs = new[range.clone()].iter().zip(&old[range]);
-                self.streams.residue.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
+                self.streams
+                    .residue
+                    .extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
+                self.streams.mark();
                 done += end;
             }
         }
@@ -313,12 +371,18 @@ mod encode {
     fn next_zeros(content: &[u8]) -> (usize, usize) {
         let mut start = 0;
         while start < content.len() {
-            let zeros = content[start..].iter().take_while(|byte| **byte == 0).count();
+            let zeros = content[start..]
+                .iter()
+                .take_while(|byte| **byte == 0)
+                .count();
             if zeros >= MIN_ZEROS {
                 return (start, start + zeros);
             }
             start += zeros;
-            start += content[start..].iter().take_while(|byte| **byte != 0).count();
+            start += content[start..]
+                .iter()
+                .take_while(|byte| **byte != 0)
+                .count();
         }
         (content.len(), content.len())
     }
@@ -328,7 +392,11 @@ mod encode {
         let start = equal(old, new);
         let mut end = start;
         while end < new.len() {
-            end += old[end..].iter().zip(&new[end..]).take_while(|(a, b)| a != b).count();
+            end += old[end..]
+                .iter()
+                .zip(&new[end..])
+                .take_while(|(a, b)| a != b)
+                .count();
             let exact = equal(&old[end..], &new[end..]);
             if exact >= MIN_EXACT || end + exact == new.len() {
                 break;
@@ -339,7 +407,11 @@ mod encode {
     }
 
     fn equal(old: &[u8], new: &[u8]) -> usize {
-        let blocks = old.chunks(64).zip(new.chunks(64)).take_while(|(a, b)| a == b).count();
+        let blocks = old
+            .chunks(64)
+            .zip(new.chunks(64))
+            .take_while(|(a, b)| a == b)
+            .count();
         let start = (blocks * 64).min(new.len());
         let rest = old[start..].iter().zip(&new[start..]);
         start + rest.take_while(|(a, b)| a == b).count()

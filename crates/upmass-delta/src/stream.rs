@@ -41,7 +41,10 @@ enum State<R> {
 impl<R: Read> StreamDecoder<R> {
     /// Takes the compressed bytes of a stream.
     pub fn new(stream: Stream, input: R) -> Self {
-        Self { stream, state: State::Start(Some(input)) }
+        Self {
+            stream,
+            state: State::Start(Some(input)),
+        }
     }
 
     fn start(&mut self, input: R) -> Result<()> {
@@ -60,12 +63,21 @@ impl<R: Read> StreamDecoder<R> {
                 if log2 > limit {
                     let (found, limit) = (1 << log2.min(63), 1 << limit);
                     let what = "LZMA dictionary";
-                    return Err(FormatError::TooLarge { what, offset: 2, found, limit });
+                    return Err(FormatError::TooLarge {
+                        what,
+                        offset: 2,
+                        found,
+                        limit,
+                    });
                 }
                 let (lc, lp) = (props % 9, props / 9 % 5);
                 if props >= 225 || lc + lp > 4 {
                     let found = props.into();
-                    return Err(FormatError::Unknown { what: "LZMA properties", offset: 1, found });
+                    return Err(FormatError::Unknown {
+                        what: "LZMA properties",
+                        offset: 1,
+                        found,
+                    });
                 }
                 let len = input.varint("stream length")?;
                 let input = input.into_inner();
@@ -80,7 +92,11 @@ impl<R: Read> StreamDecoder<R> {
             }
             other => {
                 let found = other.into();
-                return Err(FormatError::Unknown { what, offset: 0, found });
+                return Err(FormatError::Unknown {
+                    what,
+                    offset: 0,
+                    found,
+                });
             }
         };
         Ok(())
@@ -90,7 +106,9 @@ impl<R: Read> StreamDecoder<R> {
 impl<R: Read> Read for StreamDecoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let State::Start(input) = &mut self.state {
-            let input = input.take().ok_or_else(|| io::Error::other("the stream is damaged"))?;
+            let input = input
+                .take()
+                .ok_or_else(|| io::Error::other("the stream is damaged"))?;
             self.start(input)?;
         }
         match &mut self.state {
@@ -102,7 +120,7 @@ impl<R: Read> Read for StreamDecoder<R> {
 }
 
 #[cfg(feature = "encoder")]
-pub use encode::{EncodedStream, encode};
+pub use encode::{EncodedStream, encode, estimate};
 
 #[cfg(feature = "encoder")]
 mod encode {
@@ -120,6 +138,8 @@ mod encode {
         pub bytes: Vec<u8>,
         /// Ascending pairs: with so many bytes of content, so many compressed bytes were out.
         marks: Vec<(u64, u64)>,
+        /// Memory that a decoder needs for it, in bytes.
+        pub memory: u64,
     }
 
     impl EncodedStream {
@@ -127,7 +147,9 @@ mod encode {
         /// At most 64 KiB of content too many.
         pub fn needed_for(&self, len: u64) -> u64 {
             let next = self.marks.partition_point(|(content, _)| *content < len);
-            self.marks.get(next).map_or(self.bytes.len() as u64, |(_, compressed)| *compressed)
+            self.marks
+                .get(next)
+                .map_or(self.bytes.len() as u64, |(_, compressed)| *compressed)
         }
     }
 
@@ -142,7 +164,11 @@ mod encode {
     /// Compresses a stream, or stores it when that is smaller.
     pub fn encode(stream: Stream, content: &[u8]) -> EncodedStream {
         if content.is_empty() {
-            return EncodedStream { bytes: Vec::new(), marks: Vec::new() };
+            return EncodedStream {
+                bytes: Vec::new(),
+                marks: Vec::new(),
+                memory: 0,
+            };
         }
         let sample_start = (content.len() / 2).saturating_sub(SAMPLE / 2);
         let sample = &content[sample_start..content.len().min(sample_start + SAMPLE)];
@@ -151,18 +177,36 @@ mod encode {
             .map(|properties| lzma(stream, sample, *properties))
             .zip(TRIED)
             .min_by_key(|(encoded, _)| encoded.bytes.len())
-            .map(|(encoded, properties)| match sample.len() == content.len() {
-                true => encoded,
-                false => lzma(stream, content, properties),
-            })
+            .map(
+                |(encoded, properties)| match sample.len() == content.len() {
+                    true => encoded,
+                    false => lzma(stream, content, properties),
+                },
+            )
             .expect("there are properties to try");
         if best.bytes.len() <= content.len() {
             return best;
         }
         let mut bytes = vec![METHOD_STORED];
         bytes.extend_from_slice(content);
-        let marks = (0..=content.len()).step_by(STEP).map(|n| (n as u64, n as u64 + 1)).collect();
-        EncodedStream { bytes, marks }
+        let marks = (0..=content.len())
+            .step_by(STEP)
+            .map(|n| (n as u64, n as u64 + 1))
+            .collect();
+        EncodedStream {
+            bytes,
+            marks,
+            memory: 0,
+        }
+    }
+
+    /// About how many bytes content takes when it is compressed; fast.
+    pub fn estimate(content: &[u8]) -> usize {
+        let options = LzmaOptions::with_preset(1);
+        let compressed = LzmaWriter::new_no_header(Vec::new(), &options, false)
+            .and_then(|mut writer| writer.write_all(content).and_then(|()| writer.finish()))
+            .expect("compressing to memory with valid options cannot fail");
+        compressed.len()
     }
 
     fn lzma(stream: Stream, content: &[u8], (lc, lp, pb): (u32, u32, u32)) -> EncodedStream {
@@ -179,7 +223,11 @@ mod encode {
             depth_limit: 512,
             preset_dict: None,
         };
-        let mut head = vec![METHOD_LZMA, ((pb * 5 + lp) * 9 + lc) as u8, dictionary_log2 as u8];
+        let mut head = vec![
+            METHOD_LZMA,
+            ((pb * 5 + lp) * 9 + lc) as u8,
+            dictionary_log2 as u8,
+        ];
         put_varint(&mut head, content.len() as u64);
         let mut marks = Vec::new();
         let compressed = (|| -> io::Result<Vec<u8>> {
@@ -194,6 +242,10 @@ mod encode {
             writer.finish()
         })()
         .expect("compressing to memory with valid options cannot fail");
-        EncodedStream { bytes: compressed, marks }
+        EncodedStream {
+            bytes: compressed,
+            marks,
+            memory: 1 << dictionary_log2,
+        }
     }
 }

@@ -22,4 +22,4 @@ pub mod wire;
 pub use digest::{BLOCK_SIZE, ObjectHasher};
 pub use error::{FormatError, Result};
 pub use id::{ObjectId, ReleaseId, TreeId};
-pub use name::{Name, TreePath};
+pub use name::{MAX_NAME, MAX_PATH, Name, TreePath};

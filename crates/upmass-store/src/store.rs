@@ -144,13 +144,14 @@ impl Store {
 
     /// Opens an object for reading from its start.
     pub fn object_reader(&self, id: ObjectId) -> Result<BufReader<ObjectReader>> {
-        Ok(BufReader::with_capacity(
-            1 << 16,
-            ObjectReader {
-                file: self.open_object(id)?,
-                position: 0,
-            },
-        ))
+        let file = self.open_object(id)?;
+        Ok(BufReader::with_capacity(1 << 16, ObjectReader { file, position: 0 }))
+    }
+
+    /// Opens an object for reading a little of it from `position` on.
+    pub fn object_reader_at(&self, id: ObjectId, position: u64) -> Result<BufReader<ObjectReader>> {
+        let file = self.open_object(id)?;
+        Ok(BufReader::with_capacity(1 << 12, ObjectReader { file, position }))
     }
 
     /// The path of an object in the running system, where the store is a directory.

@@ -1,0 +1,511 @@
+//! Applying: new objects, then new trees, then the one step that records the release.
+
+use std::io::Write;
+
+use upmass_format::payload::Step;
+use upmass_format::release::Release;
+use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
+use upmass_store::{Batch, Incoming, Store, StoreError};
+
+use crate::frames::{Failure, Frames};
+use crate::objects::{Discard, ObjectBase, ObjectSink};
+use crate::prelude::{Prelude, Segment, decoded, expect_end};
+use crate::received::Fitting;
+use crate::staging::{BaseList, Bases, Checkpoint, MAX_NOTE, Staging};
+use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
+use crate::{ApplyError, Result};
+
+/// New content that may wait to become durable, in bytes; bounds what a cut costs.
+const MAX_WAITING: u64 = 32 << 20;
+
+/// What applying did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// The release that is in the store now.
+    pub release: ReleaseId,
+    /// Whether there was anything to do.
+    pub outcome: Outcome,
+}
+
+/// Whether there was anything to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The release was made and recorded.
+    Recorded,
+    /// It was there before; nothing was written.
+    AlreadyThere,
+}
+
+/// How far applying is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// New objects that were made.
+    pub objects: u64,
+    /// New objects that the update has.
+    pub objects_total: u64,
+    /// Bytes of new content.
+    pub bytes: u64,
+}
+
+impl Fitting<'_> {
+    /// Makes the new release and records it. On return it is durable.
+    ///
+    /// May be interrupted at any point and called again: what is durable is not made again.
+    /// Until the release is recorded the store's releases are as before.
+    ///
+    /// Memory: what the header says, whatever the sizes of objects and trees.
+    pub fn apply(self, progress: &mut dyn FnMut(Progress)) -> Result<Applied> {
+        let release = self.front.header.target;
+        if self.store.has_release(release)? {
+            return Ok(Applied {
+                release,
+                outcome: Outcome::AlreadyThere,
+            });
+        }
+        self.store.lock_for_writing()?;
+        let (staging, checkpoint) = Staging::open(&self.store, &self.front)?;
+        let mut work = Work {
+            fitting: &self,
+            failure: Failure::default(),
+            staging,
+        };
+        let made = work.run(checkpoint, progress).and_then(|made| {
+            // The commit point: before it the new release is garbage, after it a root.
+            self.store.record(&made)?;
+            Ok(())
+        });
+        match made {
+            Ok(()) => {
+                work.staging.clear()?;
+                Ok(Applied {
+                    release,
+                    outcome: Outcome::Recorded,
+                })
+            }
+            Err(error) => Err(work.explain(error)?),
+        }
+    }
+
+    fn base_release(&self) -> Option<&Release> {
+        self.base.as_ref().map(|(_, release)| release)
+    }
+
+    fn old(&self) -> OldRelease<'_> {
+        OldRelease {
+            store: &self.store,
+            release: self.base_release(),
+        }
+    }
+}
+
+struct Work<'a> {
+    fitting: &'a Fitting<'a>,
+    failure: Failure,
+    staging: Staging,
+}
+
+impl<'a> Work<'a> {
+    fn run(
+        &mut self,
+        checkpoint: Checkpoint,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Release> {
+        let mut first = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
+        let prelude = first
+            .prelude(self.fitting.base_release())
+            .map_err(|e| self.kept(e))?;
+        let total = self
+            .plan(&prelude, &mut first)
+            .map_err(|error| self.kept(error))?;
+        self.check_space()?;
+        let segment = match checkpoint.position {
+            0 => Some(first),
+            position => {
+                drop(first);
+                self.open(position)?
+            }
+        };
+        match segment {
+            Some(segment) => self
+                .make_objects(segment, checkpoint, total, progress)
+                .map_err(|error| self.kept(error))?,
+            None if self.staging.done() == total => {}
+            None => return Err(ended("the last of its objects")),
+        }
+        self.make_trees().map_err(|error| self.kept(error))
+    }
+
+    fn open(&self, position: u64) -> Result<Option<Segment<'a>>> {
+        let fitting = self.fitting;
+        let frames = Frames::new(fitting.file, &fitting.front, &self.failure, position);
+        Segment::open(frames, position).map_err(|error| self.kept(error))
+    }
+
+    fn kept(&self, error: ApplyError) -> ApplyError {
+        self.failure.or(error)
+    }
+
+    /// Walks all edits once, writing nothing but the list of bases. Gives the number of new
+    /// objects.
+    fn plan(&self, prelude: &Prelude, segment: &mut Segment<'_>) -> Result<u64> {
+        let mut planned = Planned {
+            bases: self.staging.new_bases()?,
+        };
+        let base = self.fitting.base_release();
+        for index in 0..prelude.release.components.len() {
+            let tree = match prelude.base_tree(index, base)? {
+                Some((_, _, false)) => continue,
+                Some((tree, _, true)) => Some(tree),
+                None => None,
+            };
+            let old = self.fitting.old();
+            edit_tree(
+                &old,
+                tree,
+                &mut segment.edits,
+                &mut planned,
+                std::io::sink(),
+            )?;
+        }
+        expect_end(&mut segment.edits, "tree stream")?;
+        planned.bases.flush()?;
+        Ok(planned.bases.count())
+    }
+
+    fn check_space(&self) -> Result<()> {
+        let needed = self.fitting.front.header.space_kib;
+        let needed_kib = needed.saturating_sub(self.staging.done_bytes()? >> 10);
+        let free_kib = self.fitting.store.volume().free_space()? >> 10;
+        match needed_kib > free_kib {
+            true => Err(ApplyError::NotEnoughSpace {
+                needed_kib,
+                free_kib,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn make_objects(
+        &mut self,
+        mut segment: Segment<'a>,
+        checkpoint: Checkpoint,
+        total: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let bases = self.staging.bases()?;
+        let mut waiting = Waiting {
+            batch: self.fitting.store.batch()?,
+            objects: Vec::new(),
+        };
+        let mut here = checkpoint;
+        let mut next = checkpoint.first;
+        let mut bytes = 0;
+        loop {
+            let step = Step::read(&mut segment.program)?;
+            if step == Step::End {
+                expect_end(&mut segment.program, "program stream")?;
+                let position = segment.close()?;
+                here = Checkpoint {
+                    position,
+                    first: next,
+                };
+                waiting.commit(&mut self.staging, here)?;
+                match (self.open(position)?, next == total) {
+                    (None, true) => return Ok(()),
+                    (Some(opened), false) => segment = opened,
+                    (None, false) => return Err(ended("the last of its objects")),
+                    (Some(_), true) => {
+                        return Err(ApplyError::Program(
+                            "segments follow its last object".into(),
+                        ));
+                    }
+                }
+                continue;
+            }
+            if next == total {
+                return Err(ApplyError::Program(
+                    "it makes objects that no tree uses".into(),
+                ));
+            }
+            let made = self.make_object(&mut segment, step, &bases, next)?;
+            if let Some(incoming) = made {
+                bytes += incoming.len();
+                waiting.push(incoming)?;
+                if waiting.is_full() {
+                    waiting.commit(&mut self.staging, here)?;
+                }
+            }
+            next += 1;
+            progress(Progress {
+                objects: next,
+                objects_total: total,
+                bytes,
+            });
+        }
+    }
+
+    /// Makes one object; `None` when an earlier run has made it, and only the streams had to
+    /// be read on.
+    fn make_object(
+        &self,
+        segment: &mut Segment<'a>,
+        step: Step,
+        bases: &Bases,
+        index: u64,
+    ) -> Result<Option<Incoming>> {
+        let store = &self.fitting.store;
+        let (base, len) = match step {
+            Step::End => unreachable!("handled by the caller"),
+            Step::Whole(len) => (None, len),
+            Step::PatchHere(growth) => {
+                let base = bases.get(index)?.ok_or_else(|| {
+                    ApplyError::Program(format!("it patches new object {index}, which has no base"))
+                })?;
+                (Some(base), grown(base.size, growth)?)
+            }
+            Step::Patch(place, growth) => {
+                let base = self.fitting.old().file(place)?;
+                (Some(base), grown(base.size, growth)?)
+            }
+        };
+        let file = match base {
+            Some(base) => store.open_object(base.id)?,
+            None => Box::new(Nothing),
+        };
+        let base = ObjectBase::new(file);
+        if index < self.staging.done() {
+            decoded(
+                &self.failure,
+                segment.patches.patch(&base, len, &mut Discard),
+            )?;
+            return Ok(None);
+        }
+        let mut incoming = store.incoming()?;
+        let mut sink = ObjectSink {
+            incoming: &mut incoming,
+            failure: &self.failure,
+        };
+        decoded(&self.failure, segment.patches.patch(&base, len, &mut sink))?;
+        Ok(Some(incoming))
+    }
+
+    /// Walks the edits again, now with all objects there, and writes the trees. Gives the
+    /// release, which is checked against the header.
+    fn make_trees(&self) -> Result<Release> {
+        let mut segment = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
+        let base = self.fitting.base_release();
+        let Prelude {
+            mut release,
+            sources,
+        } = segment.prelude(base)?;
+        let prelude = Prelude {
+            release: release.clone(),
+            sources,
+        };
+        let store = &self.fitting.store;
+        let mut batch = store.batch()?;
+        let mut finished = Finished {
+            staging: &self.staging,
+            next: 0,
+        };
+        for index in 0..release.components.len() {
+            let tree = match prelude.base_tree(index, base)? {
+                Some((tree, _, false)) => tree,
+                other => {
+                    let from = other.map(|(tree, ..)| tree);
+                    let output = TreeOutput::new(store.incoming()?, &self.failure);
+                    let old = self.fitting.old();
+                    let edited = edit_tree(&old, from, &mut segment.edits, &mut finished, output)?;
+                    batch.add(edited.finish()?)?.into()
+                }
+            };
+            release.components[index].tree = tree;
+        }
+        batch.commit()?;
+        let bytes = release
+            .to_bytes()
+            .map_err(|e| ApplyError::Program(e.to_string()))?;
+        let found = ReleaseId::from(ObjectHasher::hash(&bytes));
+        let expected = self.fitting.front.header.target;
+        match found == expected {
+            true => Ok(release),
+            false => Err(ApplyError::OtherResult { expected, found }),
+        }
+    }
+
+    /// Finds out whether the base is to blame, and forgets what was made from it.
+    fn explain(self, error: ApplyError) -> Result<ApplyError> {
+        let is_wrong = matches!(
+            error,
+            ApplyError::OtherResult { .. }
+                | ApplyError::Program(_)
+                | ApplyError::Store(StoreError::Damaged { .. })
+        );
+        if !is_wrong {
+            return Ok(error);
+        }
+        self.staging.clear()?;
+        let damaged = match &self.fitting.base {
+            Some((id, _)) => damaged_object(&self.fitting.store, *id)?,
+            None => None,
+        };
+        Ok(match damaged {
+            Some(object) => ApplyError::BaseDamaged { object },
+            None => error,
+        })
+    }
+}
+
+fn damaged_object(store: &Store, release: ReleaseId) -> Result<Option<ObjectId>> {
+    let mut damaged = None;
+    let visited = store.visit_objects(release, &mut |id| {
+        if damaged.is_none() && !matches!(store.hash_stored(id), Ok(found) if found == id) {
+            damaged = Some(id);
+        }
+    });
+    match (visited, damaged) {
+        (_, Some(id)) | (Err(StoreError::Damaged { id, .. }), None) => Ok(Some(id)),
+        (visited, None) => visited.map(|()| None).map_err(ApplyError::from),
+    }
+}
+
+fn grown(size: u64, growth: i64) -> Result<u64> {
+    size.checked_add_signed(growth)
+        .ok_or_else(|| ApplyError::Program(format!("a patch makes {size} bytes grow by {growth}")))
+}
+
+fn ended(before: &str) -> ApplyError {
+    ApplyError::Program(format!("the payload ends before {before}"))
+}
+
+/// Objects that are complete but not yet durable.
+struct Waiting {
+    batch: Batch,
+    objects: Vec<FileObject>,
+}
+
+impl Waiting {
+    fn push(&mut self, incoming: Incoming) -> Result<()> {
+        let size = incoming.len();
+        let id = self.batch.add(incoming)?;
+        self.objects.push(FileObject { id, size });
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.objects.len() as u64 >= MAX_NOTE || self.batch.bytes() >= MAX_WAITING
+    }
+
+    fn commit(&mut self, staging: &mut Staging, next: Checkpoint) -> Result<()> {
+        self.batch.commit()?;
+        if !self.objects.is_empty() {
+            staging.note(&self.objects, next)?;
+            self.objects.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The first walk: nothing is there yet.
+struct Planned {
+    bases: BaseList,
+}
+
+impl NewObjects for Planned {
+    fn next(&mut self, here: Option<FileObject>) -> Result<FileObject> {
+        self.bases.push(here)?;
+        Ok(PLACEHOLDER)
+    }
+
+    fn again(&mut self, distance: u64) -> Result<FileObject> {
+        match distance < self.bases.count() {
+            true => Ok(PLACEHOLDER),
+            false => Err(ApplyError::Program(
+                "it uses a new object before the first".into(),
+            )),
+        }
+    }
+}
+
+/// Stands for an object in a tree that nobody reads.
+const PLACEHOLDER: FileObject = FileObject {
+    id: ObjectId::from_bytes([0; ObjectId::LEN]),
+    size: u64::MAX,
+};
+
+/// The second walk: all objects are there.
+struct Finished<'a> {
+    staging: &'a Staging,
+    next: u64,
+}
+
+impl NewObjects for Finished<'_> {
+    fn next(&mut self, _: Option<FileObject>) -> Result<FileObject> {
+        self.next += 1;
+        self.staging.object(self.next - 1)
+    }
+
+    fn again(&mut self, distance: u64) -> Result<FileObject> {
+        let index = self
+            .next
+            .checked_sub(1)
+            .and_then(|last| last.checked_sub(distance));
+        let index = index.ok_or_else(|| {
+            ApplyError::Program("it uses a new object before the first".to_owned())
+        })?;
+        self.staging.object(index)
+    }
+}
+
+/// A new tree on its way into the store.
+struct TreeOutput<'a> {
+    incoming: Incoming,
+    buffer: Vec<u8>,
+    failure: &'a Failure,
+}
+
+impl<'a> TreeOutput<'a> {
+    fn new(incoming: Incoming, failure: &'a Failure) -> Self {
+        Self {
+            incoming,
+            buffer: Vec::with_capacity(1 << 15),
+            failure,
+        }
+    }
+
+    fn finish(mut self) -> Result<Incoming> {
+        self.incoming.write(&self.buffer)?;
+        Ok(self.incoming)
+    }
+}
+
+impl Write for TreeOutput<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= 1 << 15 {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.incoming
+            .write(&self.buffer)
+            .map_err(|error| self.failure.keep(error))?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// The base of an object that has none.
+struct Nothing;
+
+impl upmass_disk::ReadAt for Nothing {
+    fn read_at(&self, _: &mut [u8], _: u64) -> std::io::Result<usize> {
+        Ok(0)
+    }
+
+    fn len(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,49 @@
+//! Why an update cannot be built.
+
+use upmass_store::StoreError;
+
+/// The result of building.
+pub type Result<T> = std::result::Result<T, BuildError>;
+
+/// Why an update cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store failed, or lacks something.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Reading an object failed.
+    #[error("reading object {id} failed: {source}")]
+    Read {
+        /// Its name.
+        id: upmass_format::ObjectId,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The releases are for different machines.
+    #[error("the old release is for machine {old:?}, the new one for {new:?}")]
+    OtherMachine {
+        /// The machine type of the old release.
+        old: String,
+        /// The machine type of the new one.
+        new: String,
+    },
+    /// Both releases are the same.
+    #[error("both are release {0}: there is nothing to update")]
+    SameRelease(upmass_format::ReleaseId),
+    /// The update would have more frames than its header can list.
+    #[error("the update would be {bytes} bytes long, the format allows {limit}")]
+    TooLong {
+        /// How long it would be.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A release in the store cannot be encoded again.
+    #[error("release {id} is not valid: {source}")]
+    Release {
+        /// Its id.
+        id: upmass_format::ReleaseId,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,368 @@
+//! Puts the update together: prelude, objects, header, signatures.
+
+use rayon::prelude::*;
+use upmass_delta::find::find_copies;
+use upmass_delta::patch::{Encoder, RawStreams};
+use upmass_format::payload::{STREAMS, Step, TreeSource};
+use upmass_format::release::Release;
+use upmass_format::update::{
+    BasePrefix, FRAME_DIGEST_LEN, FrameDigest, Front, Header, HeaderSignature, MAX_FRAME_LOG2,
+    MAX_HEADER, MIN_FRAME_LOG2,
+};
+use upmass_format::wire::put_varint;
+use upmass_format::{ObjectId, ReleaseId};
+use upmass_sign::SecretKey;
+use upmass_store::Store;
+
+use crate::bases::{BaseChooser, ChosenBase};
+use crate::budget::Budget;
+use crate::diff::{NewObject, TreeDiff};
+use crate::object;
+use crate::old::OldTrees;
+use crate::segment::{EncodedSegment, Segment};
+use crate::{BuildError, Result};
+
+/// What program and buffers of a device take besides the decoders, in KiB.
+const FIXED_MEMORY_KIB: u64 = 8 << 10;
+/// Notes, directories and the release itself on a device, in KiB.
+const FIXED_SPACE_KIB: u64 = 64;
+/// What a note takes for each new object, in bytes.
+const NOTE_BYTES: u64 = 80;
+
+/// How an update is built.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// New content after which a segment ends, in bytes: what a device may have to do again
+    /// after an interruption.
+    pub segment: u64,
+    /// Memory for matching objects in parallel, in bytes; a single object may need more.
+    pub memory: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment: 128 << 20,
+            memory: 1 << 30,
+        }
+    }
+}
+
+/// How far building is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of new objects that were matched.
+    pub done: u64,
+    /// Bytes of all new objects.
+    pub total: u64,
+}
+
+/// An update, complete.
+pub struct Built {
+    /// Header and signatures.
+    pub front: Front,
+    /// All frames.
+    pub payload: Vec<u8>,
+    /// What it is made of.
+    pub summary: Summary,
+}
+
+/// What an update is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// New objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub object_bytes: u64,
+    /// New objects that are made from old ones.
+    pub patched: u64,
+    /// Their bytes.
+    pub patched_bytes: u64,
+    /// Compressed bytes of each stream.
+    pub streams: [u64; STREAMS],
+}
+
+impl Built {
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.front.to_bytes();
+        bytes.extend_from_slice(&self.payload);
+        bytes
+    }
+}
+
+/// Builds the update from `base` (or from nothing) to `target`; both are in the store.
+/// `progress` is told about matching, from several threads.
+pub fn build_update(
+    store: &Store,
+    base: Option<ReleaseId>,
+    target: ReleaseId,
+    keys: &[SecretKey],
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Built> {
+    if base == Some(target) {
+        return Err(BuildError::SameRelease(target));
+    }
+    let new = store.release(target)?;
+    let old = base.map(|id| store.release(id)).transpose()?;
+    if let Some(old) = old.as_ref().filter(|old| old.machine != new.machine) {
+        let (old, new) = (old.machine.clone(), new.machine);
+        return Err(BuildError::OtherMachine { old, new });
+    }
+    let old_trees = match &old {
+        Some(old) => OldTrees::read(store, old)?,
+        None => OldTrees::default(),
+    };
+
+    let mut first = Segment::default();
+    put_skeleton(&mut first, base, old.as_ref(), target, &new)?;
+    let (sources, bases) = pair(&old_trees, old.as_ref(), store, &new)?;
+    TreeSource::put_all(&sources, &mut first.program);
+    let mut diff = TreeDiff::new(&old_trees);
+    let mut tree_bytes = 0;
+    for (index, component) in new.components.iter().enumerate() {
+        if matches!(sources[index], TreeSource::Same | TreeSource::SameAs(_)) {
+            continue;
+        }
+        let (tree, policy) = store.tree(component.tree)?;
+        diff.component(index, &tree, policy, bases[index]);
+        tree_bytes += on_disk(store.object_len(component.tree.into())?);
+    }
+    first.tree = std::mem::take(&mut diff.edits);
+    first.use_trees();
+
+    let mut summary = Summary::default();
+    let mut payload = Vec::new();
+    let mut memory = 0;
+    let mut put = |segment: EncodedSegment, summary: &mut Summary| {
+        payload.extend_from_slice(&segment.bytes);
+        memory = segment.memory.max(memory);
+        for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
+            *total += len;
+        }
+    };
+    let chooser = BaseChooser::new(store, &old_trees);
+    let work = Work {
+        store,
+        chooser,
+        options,
+        progress,
+        objects: &diff.objects,
+    };
+    let mut segment = first;
+    let groups = work.groups();
+    for (index, group) in groups.iter().enumerate() {
+        work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
+        if index + 1 < groups.len() {
+            put(std::mem::take(&mut segment).finish(), &mut summary);
+        }
+    }
+    put(segment.finish(), &mut summary);
+
+    let space: u64 = diff
+        .objects
+        .iter()
+        .map(|o| on_disk(o.size) + NOTE_BYTES)
+        .sum();
+    let frame_log2 = frame_size(payload.len() as u64);
+    let frames: Vec<FrameDigest> = payload
+        .chunks(1 << frame_log2)
+        .map(FrameDigest::of)
+        .collect();
+    if (frames.len() * FRAME_DIGEST_LEN) as u64 > MAX_HEADER / 2 {
+        let limit = MAX_HEADER / 2 / FRAME_DIGEST_LEN as u64 * (1 << MAX_FRAME_LOG2);
+        return Err(BuildError::TooLong {
+            bytes: payload.len() as u64,
+            limit,
+        });
+    }
+    let header = Header {
+        base: base.map(BasePrefix::of),
+        target,
+        machine: new.machine.clone(),
+        counter: new.counter,
+        memory_kib: memory.div_ceil(1024) + (1 << frame_log2 >> 10) + FIXED_MEMORY_KIB,
+        space_kib: (space + tree_bytes).div_ceil(1024) + FIXED_SPACE_KIB,
+        payload_len: payload.len() as u64,
+        frame_log2,
+        frames,
+        extensions: Vec::new(),
+    };
+    Ok(Built {
+        front: sign(header, keys),
+        payload,
+        summary,
+    })
+}
+
+/// Writes how the new skeleton comes from the old one.
+fn put_skeleton(
+    segment: &mut Segment,
+    base: Option<ReleaseId>,
+    old: Option<&Release>,
+    target: ReleaseId,
+    new: &Release,
+) -> Result<()> {
+    let skeleton = |id: ReleaseId, release: &Release| {
+        release
+            .skeleton()
+            .map_err(|source| BuildError::Release { id, source })
+    };
+    let old = match (base, old) {
+        (Some(id), Some(old)) => skeleton(id, old)?,
+        _ => Vec::new(),
+    };
+    let new = skeleton(target, new)?;
+    put_varint(&mut segment.program, new.len() as u64);
+    let mut encoder = Encoder::new();
+    encoder.window(&new, &old, 0, &find_copies(&old, &new));
+    segment.patch(&encoder.finish());
+    Ok(())
+}
+
+/// For each component of the new release: where its tree comes from, and the old component
+/// that it is edited from.
+fn pair(
+    old_trees: &OldTrees,
+    old: Option<&Release>,
+    store: &Store,
+    new: &Release,
+) -> Result<(Vec<TreeSource>, Vec<Option<usize>>)> {
+    let mut sources = Vec::new();
+    let mut bases = Vec::new();
+    for component in &new.components {
+        let same_name = old.and_then(|old| old.component(&component.name));
+        let same_tree = old_trees
+            .roots()
+            .iter()
+            .position(|root| root.tree == component.tree);
+        let (source, base) = match (same_name, same_tree) {
+            (Some(index), _) if old_trees.roots()[index].tree == component.tree => {
+                (TreeSource::Same, None)
+            }
+            (_, Some(index)) => (TreeSource::SameAs(index as u64), None),
+            (Some(index), None) => {
+                let policy = store.tree_reader(component.tree)?.policy();
+                match old_trees.roots()[index].policy == policy {
+                    true => (TreeSource::Edit, Some(index)),
+                    false => (TreeSource::New, None),
+                }
+            }
+            (None, None) => (TreeSource::New, None),
+        };
+        sources.push(source);
+        bases.push(base);
+    }
+    Ok((sources, bases))
+}
+
+struct Work<'a> {
+    store: &'a Store,
+    chooser: BaseChooser<'a>,
+    options: &'a Options,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    objects: &'a [NewObject],
+}
+
+impl Work<'_> {
+    /// Cuts the objects into runs that make a segment each.
+    fn groups(&self) -> Vec<std::ops::Range<usize>> {
+        let mut groups = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (index, object) in self.objects.iter().enumerate() {
+            if bytes > 0 && bytes + object.size > self.options.segment {
+                groups.push(start..index);
+                (start, bytes) = (index, 0);
+            }
+            bytes += object.size;
+        }
+        groups.push(start..self.objects.len());
+        groups
+    }
+
+    fn encode_group(
+        &self,
+        group: std::ops::Range<usize>,
+        old: &OldTrees,
+        segment: &mut Segment,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let budget = Budget::new(self.options.memory);
+        let total = self.objects.iter().map(|object| object.size).sum();
+        let before = self.objects[..group.start]
+            .iter()
+            .map(|object| object.size)
+            .sum();
+        let done = std::sync::atomic::AtomicU64::new(before);
+        let encoded: Vec<(Option<ChosenBase>, RawStreams)> = self.objects[group.clone()]
+            .par_iter()
+            .map(|new| {
+                let encoded = self.encode_object(new, &budget)?;
+                let done = done.fetch_add(new.size, std::sync::atomic::Ordering::Relaxed);
+                (self.progress)(Progress {
+                    done: done + new.size,
+                    total,
+                });
+                Ok(encoded)
+            })
+            .collect::<Result<_>>()?;
+        for (new, (base, streams)) in self.objects[group].iter().zip(encoded) {
+            summary.objects += 1;
+            summary.object_bytes += new.size;
+            let step = match base {
+                None => Step::Whole(new.size),
+                Some(base) => {
+                    summary.patched += 1;
+                    summary.patched_bytes += new.size;
+                    let growth = new.size.wrapping_sub(base.size) as i64;
+                    match old.place(base.id).filter(|_| !base.is_here) {
+                        None => Step::PatchHere(growth),
+                        Some((place, _)) => Step::Patch(place, growth),
+                    }
+                }
+            };
+            step.put(&mut segment.program);
+            segment.patch(&streams);
+        }
+        Ok(())
+    }
+
+    fn encode_object(
+        &self,
+        new: &NewObject,
+        budget: &Budget,
+    ) -> Result<(Option<ChosenBase>, RawStreams)> {
+        let base = self.chooser.choose(new)?;
+        let _share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
+        let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
+        let (streams, is_patch) = object::encode(self.store, (new.id, new.size), from)?;
+        Ok((base.filter(|_| is_patch), streams))
+    }
+}
+
+fn sign(header: Header, keys: &[SecretKey]) -> Front {
+    let message = Front::new(header.clone(), Vec::new()).signed_message();
+    let signatures = keys
+        .iter()
+        .map(|key| HeaderSignature {
+            key: *key.id().as_bytes(),
+            signature: *key.sign(&message).as_bytes(),
+        })
+        .collect();
+    Front::new(header, signatures)
+}
+
+/// Small frames resume well, large ones keep the list of their digests short.
+fn frame_size(payload: u64) -> u8 {
+    match payload {
+        0..=0x10_0000 => MIN_FRAME_LOG2,
+        0x10_0001..=0x1000_0000 => MIN_FRAME_LOG2 + 2,
+        _ => MAX_FRAME_LOG2,
+    }
+}
+
+/// What a file of this length takes on a device.
+fn on_disk(len: u64) -> u64 {
+    len.next_multiple_of(4096)
+}

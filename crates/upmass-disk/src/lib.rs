@@ -1,0 +1,19 @@
+//! The one place that makes data durable.
+//!
+//! A [`Volume`] is a directory in which the store lives, with the few operations the store
+//! needs, and with a rule for each of what is on disk after a power cut. [`DirVolume`] is a real
+//! directory. [`SimVolume`] is one in memory that loses what was not synced, so that every crash
+//! point can be enumerated. [`FaultVolume`] wraps a volume and kills the process or fills the
+//! disk at a chosen step.
+//!
+//! This crate knows nothing of objects, trees and releases.
+
+mod dir;
+mod fault;
+mod sim;
+mod volume;
+
+pub use dir::DirVolume;
+pub use fault::{Fault, FaultVolume, StepCounter};
+pub use sim::{SimVolume, Survivors};
+pub use volume::{DiskError, Entry, EntryKind, Lock, LockMode, ReadAt, Result, Volume, WriteFile};

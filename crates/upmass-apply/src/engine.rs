@@ -414,24 +414,18 @@ struct Planned {
 impl NewObjects for Planned {
     fn next(&mut self, here: Option<FileObject>) -> Result<FileObject> {
         self.bases.push(here)?;
-        Ok(PLACEHOLDER)
+        Ok(FileObject::PLACEHOLDER)
     }
 
     fn again(&mut self, distance: u64) -> Result<FileObject> {
         match distance < self.bases.count() {
-            true => Ok(PLACEHOLDER),
+            true => Ok(FileObject::PLACEHOLDER),
             false => Err(ApplyError::Program(
                 "it uses a new object before the first".into(),
             )),
         }
     }
 }
-
-/// Stands for an object in a tree that nobody reads.
-const PLACEHOLDER: FileObject = FileObject {
-    id: ObjectId::from_bytes([0; ObjectId::LEN]),
-    size: u64::MAX,
-};
 
 /// The second walk: all objects are there.
 struct Finished<'a> {

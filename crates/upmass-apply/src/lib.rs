@@ -21,4 +21,5 @@ mod trees;
 
 pub use engine::{Applied, Outcome, Progress};
 pub use error::{ApplyError, Blame, Result};
+pub use inspect::{ComponentCost, Inspection, ObjectKind, inspect, inspect_alone};
 pub use received::{Fitting, Limits, Received, Trust, UpdateFile, Verified};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use upmass_delta::patch::Decoder;
 use upmass_delta::stream::StreamDecoder;
 use upmass_delta::{CODER_LZMA, DeltaError};
-use upmass_format::payload::{Demux, Stream, StreamInput, TreeSource};
+use upmass_format::payload::{Demux, STREAMS, Stream, StreamInput, TreeSource};
 use upmass_format::release::{MAX_RELEASE, Release};
 use upmass_format::wire::Reader;
 use upmass_format::{FormatError, TreeId};
@@ -70,6 +70,11 @@ impl<'a> Segment<'a> {
             edits,
             patches,
         }))
+    }
+
+    /// Compressed bytes of each stream that were read so far.
+    pub(crate) fn sizes(&self) -> [u64; STREAMS] {
+        self.demux.borrow().sizes()
     }
 
     /// Checks that the segment ends here. Gives the position of the next one.

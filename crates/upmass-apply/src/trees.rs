@@ -28,6 +28,14 @@ pub(crate) struct FileObject {
     pub(crate) size: u64,
 }
 
+impl FileObject {
+    /// Stands for an object in a tree that nobody reads.
+    pub(crate) const PLACEHOLDER: Self = Self {
+        id: ObjectId::from_bytes([0; ObjectId::LEN]),
+        size: u64::MAX,
+    };
+}
+
 /// Knows the new objects by the order in which the edits mention them.
 pub(crate) trait NewObjects {
     /// The next new object. `here` is the object that the file had before.

@@ -135,13 +135,6 @@ pub fn build_update(
     let mut summary = Summary::default();
     let mut payload = Vec::new();
     let mut memory = 0;
-    let mut put = |segment: EncodedSegment, summary: &mut Summary| {
-        payload.extend_from_slice(&segment.bytes);
-        memory = segment.memory.max(memory);
-        for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
-            *total += len;
-        }
-    };
     let chooser = BaseChooser::new(store, &old_trees);
     let work = Work {
         store,
@@ -150,15 +143,25 @@ pub fn build_update(
         progress,
         objects: &diff.objects,
     };
-    let mut segment = first;
-    let groups = work.groups();
-    for (index, group) in groups.iter().enumerate() {
-        work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
-        if index + 1 < groups.len() {
-            put(std::mem::take(&mut segment).finish(), &mut summary);
+    let mut first = Some(first);
+    // As many segments as there are threads at once: each holds its streams before compression.
+    for groups in work.groups().chunks(rayon::current_num_threads()) {
+        let mut segments = Vec::new();
+        for group in groups {
+            let mut segment = first.take().unwrap_or_default();
+            work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
+            segments.push(segment);
+        }
+        let encoded: Vec<EncodedSegment> =
+            segments.into_par_iter().map(Segment::finish).collect();
+        for segment in encoded {
+            payload.extend_from_slice(&segment.bytes);
+            memory = segment.memory.max(memory);
+            for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
+                *total += len;
+            }
         }
     }
-    put(segment.finish(), &mut summary);
 
     let space: u64 = diff
         .objects

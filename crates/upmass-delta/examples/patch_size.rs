@@ -31,17 +31,12 @@ fn main() {
         println!("{:8} {len:>10} -> {:>10}", stream.word(), part.bytes.len());
     }
     let total: usize = parts.iter().map(|(_, _, part)| part.bytes.len()).sum();
-    println!(
-        "total {total}; {} copies; find {found:.2?}, encode {encoded:.2?}",
-        copies.len()
-    );
+    println!("total {total}; {} copies; find {found:.2?}, encode {encoded:.2?}", copies.len());
     let [copy, residue, literal] = parts.each_ref().map(|(_, _, part)| &part.bytes[..]);
     let mut out = Vec::new();
     let start = Instant::now();
     let mut decoder = Decoder::new(copy, residue, literal);
-    decoder
-        .patch(&&old[..], new.len() as u64, &mut out)
-        .expect("decodes");
+    decoder.patch(&&old[..], new.len() as u64, &mut out).expect("decodes");
     assert!(out == new, "decoded content differs");
     println!("decoded in {:.2?}", start.elapsed());
 }

@@ -23,10 +23,7 @@ const SAMPLE: usize = 32;
 
 /// Finds copies of `old` in `new`: ascending, not overlapping in `new`, within `old`.
 pub fn find_copies(old: &[u8], new: &[u8]) -> Vec<Copied> {
-    assert!(
-        old.len() <= MAX_OLD,
-        "the caller cuts old content into windows"
-    );
+    assert!(old.len() <= MAX_OLD, "the caller cuts old content into windows");
     let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     if prefix == new.len() {
         return copied(0, 0, prefix).into_iter().collect();
@@ -63,11 +60,7 @@ pub fn similarity(old: &[u8], new: &[u8]) -> f64 {
 }
 
 fn copied(new: usize, old: usize, len: usize) -> Option<Copied> {
-    (len > 0).then_some(Copied {
-        new: new as u64,
-        old: old as u64,
-        len: len as u64,
-    })
+    (len > 0).then_some(Copied { new: new as u64, old: old as u64, len: len as u64 })
 }
 
 fn hash(window: &[u8]) -> u64 {
@@ -114,14 +107,7 @@ impl<'a> Finder<'a> {
             let hash = hash(window) >> (64 - gram_bits);
             grams[(hash >> 6) as usize] |= 1 << (hash & 63);
         }
-        Self {
-            old,
-            suffixes,
-            buckets,
-            lone,
-            grams,
-            gram_bits,
-        }
+        Self { old, suffixes, buckets, lone, grams, gram_bits }
     }
 
     fn may_match(&self, new: &[u8]) -> bool {
@@ -170,9 +156,7 @@ impl<'a> Finder<'a> {
         let (mut last_scan, mut last_position) = (0usize, 0usize);
         let mut shift = 0isize;
         let agrees = |at: usize, shift: isize| {
-            at.checked_add_signed(shift)
-                .and_then(|old| self.old.get(old))
-                == Some(&new[at])
+            at.checked_add_signed(shift).and_then(|old| self.old.get(old)) == Some(&new[at])
         };
         while scan < new.len() {
             let mut score = 0usize;
@@ -205,13 +189,8 @@ impl<'a> Finder<'a> {
                 true => extend_backward(&self.old[..position], &new[last_scan..scan]),
                 false => 0,
             };
-            let (forward, backward) = self.part(
-                &new[last_scan..scan],
-                last_position,
-                position,
-                forward,
-                backward,
-            );
+            let (forward, backward) =
+                self.part(&new[last_scan..scan], last_position, position, forward, backward);
             copies.extend(copied(last_scan, last_position, forward));
             last_scan = scan - backward;
             last_position = position.wrapping_sub(backward);
@@ -241,10 +220,7 @@ impl<'a> Finder<'a> {
         forward: usize,
         backward: usize,
     ) -> (usize, usize) {
-        let Some(overlap) = (forward + backward)
-            .checked_sub(new.len())
-            .filter(|n| *n > 0)
-        else {
+        let Some(overlap) = (forward + backward).checked_sub(new.len()).filter(|n| *n > 0) else {
             return (forward, backward);
         };
         let start = forward - overlap;
@@ -274,16 +250,7 @@ fn extend_backward(old: &[u8], new: &[u8]) -> usize {
 }
 
 fn common(old: &[u8], new: &[u8]) -> usize {
-    let blocks = old
-        .chunks(16)
-        .zip(new.chunks(16))
-        .take_while(|(a, b)| a == b)
-        .count();
+    let blocks = old.chunks(16).zip(new.chunks(16)).take_while(|(a, b)| a == b).count();
     let start = (blocks * 16).min(old.len()).min(new.len());
-    start
-        + old[start..]
-            .iter()
-            .zip(&new[start..])
-            .take_while(|(a, b)| a == b)
-            .count()
+    start + old[start..].iter().zip(&new[start..]).take_while(|(a, b)| a == b).count()
 }

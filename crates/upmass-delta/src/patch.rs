@@ -36,9 +36,7 @@ impl Base for &[u8] {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let end = start
-            .checked_add(buffer.len())
-            .filter(|end| *end <= <[u8]>::len(self));
+        let end = start.checked_add(buffer.len()).filter(|end| *end <= <[u8]>::len(self));
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(&self[start..end]);
         Ok(())
@@ -61,10 +59,7 @@ impl Sink for Vec<u8> {
     }
 
     fn write_zeros(&mut self, len: u64) -> io::Result<()> {
-        self.resize(
-            self.len() + usize::try_from(len).map_err(io::Error::other)?,
-            0,
-        );
+        self.resize(self.len() + usize::try_from(len).map_err(io::Error::other)?, 0);
         Ok(())
     }
 }
@@ -96,11 +91,7 @@ impl<R: Read> Decoder<R> {
 
     /// How many bytes of copy, residue and literal were used up so far.
     pub fn consumed(&self) -> [u64; 3] {
-        [
-            self.copy.offset(),
-            self.residue.offset(),
-            self.literal.offset(),
-        ]
+        [self.copy.offset(), self.residue.offset(), self.literal.offset()]
     }
 
     /// Appends `len` bytes of literal content to `sink`.
@@ -135,11 +126,7 @@ impl<R: Read> Decoder<R> {
                 let end = from + i128::from(count);
                 if from < 0 || end > i128::from(base.len()) {
                     let base_len = base.len();
-                    return Err(DeltaError::OutsideBase {
-                        offset: from,
-                        len: count,
-                        base_len,
-                    });
+                    return Err(DeltaError::OutsideBase { offset: from, len: count, base_len });
                 }
                 self.copy_from(base, from as u64, count, sink)?;
                 position = end as u64;
@@ -192,8 +179,7 @@ impl<R: Read> Decoder<R> {
 }
 
 fn subtract(left: u64, len: u64) -> Result<u64> {
-    left.checked_sub(len)
-        .ok_or(DeltaError::OutsideObject { len, left })
+    left.checked_sub(len).ok_or(DeltaError::OutsideObject { len, left })
 }
 
 #[cfg(feature = "encoder")]
@@ -232,10 +218,7 @@ mod encode {
         /// Appends the streams of the next object.
         pub fn append(&mut self, next: &RawStreams) {
             let lengths = self.lengths();
-            let shifted = next
-                .marks
-                .iter()
-                .map(|mark| [0, 1, 2].map(|i| lengths[i] + mark[i]));
+            let shifted = next.marks.iter().map(|mark| [0, 1, 2].map(|i| lengths[i] + mark[i]));
             self.marks.extend(shifted);
             self.copy.extend_from_slice(&next.copy);
             self.residue.extend_from_slice(&next.residue);
@@ -247,9 +230,19 @@ mod encode {
             [&self.copy, &self.residue, &self.literal].map(|stream| stream.len() as u64)
         }
 
-        /// Notes the lengths when much was added since the last note.
-        fn mark(&mut self) {
+        /// Notes the lengths when much was added since the last note. The last `run` bytes of
+        /// stream `index` are one run, which is noted in steps from its start on, so that no
+        /// other stream waits behind all of it.
+        fn mark(&mut self, index: usize, run: u64) {
             let lengths = self.lengths();
+            let mut point = lengths;
+            if run >= MARK_EVERY {
+                for position in (lengths[index] - run..lengths[index]).step_by(MARK_EVERY as usize)
+                {
+                    point[index] = position;
+                    self.marks.push(point);
+                }
+            }
             let last = self.marks.last().copied().unwrap_or_default();
             if (0..3).any(|i| lengths[i] - last[i] >= MARK_EVERY) {
                 self.marks.push(lengths);
@@ -257,6 +250,9 @@ mod encode {
         }
     }
 
+    /// Indexes into lengths of streams.
+    const RESIDUE: usize = 1;
+    const LITERAL: usize = 2;
     /// How much may be added to a stream before its length is noted.
     const MARK_EVERY: u64 = 1 << 14;
 
@@ -325,11 +321,9 @@ mod encode {
         }
 
         fn announce_literal(&mut self) {
-            put_varint(
-                &mut self.streams.copy,
-                std::mem::take(&mut self.literal_len),
-            );
-            self.streams.mark();
+            let len = std::mem::take(&mut self.literal_len);
+            put_varint(&mut self.streams.copy, len);
+            self.streams.mark(LITERAL, len);
         }
 
         fn unmatched(&mut self, mut content: &[u8]) {
@@ -357,11 +351,10 @@ mod encode {
                     put_varint(out, (end - start) as u64);
                 }
                 let range = done + start..done + end;
+                let run = range.len() as u64;
                 let pairs = new[range.clone()].iter().zip(&old[range]);
-                self.streams
-                    .residue
-                    .extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
-                self.streams.mark();
+                self.streams.residue.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
+                self.streams.mark(RESIDUE, run);
                 done += end;
             }
         }
@@ -371,18 +364,12 @@ mod encode {
     fn next_zeros(content: &[u8]) -> (usize, usize) {
         let mut start = 0;
         while start < content.len() {
-            let zeros = content[start..]
-                .iter()
-                .take_while(|byte| **byte == 0)
-                .count();
+            let zeros = content[start..].iter().take_while(|byte| **byte == 0).count();
             if zeros >= MIN_ZEROS {
                 return (start, start + zeros);
             }
             start += zeros;
-            start += content[start..]
-                .iter()
-                .take_while(|byte| **byte != 0)
-                .count();
+            start += content[start..].iter().take_while(|byte| **byte != 0).count();
         }
         (content.len(), content.len())
     }
@@ -392,11 +379,7 @@ mod encode {
         let start = equal(old, new);
         let mut end = start;
         while end < new.len() {
-            end += old[end..]
-                .iter()
-                .zip(&new[end..])
-                .take_while(|(a, b)| a != b)
-                .count();
+            end += old[end..].iter().zip(&new[end..]).take_while(|(a, b)| a != b).count();
             let exact = equal(&old[end..], &new[end..]);
             if exact >= MIN_EXACT || end + exact == new.len() {
                 break;
@@ -407,11 +390,7 @@ mod encode {
     }
 
     fn equal(old: &[u8], new: &[u8]) -> usize {
-        let blocks = old
-            .chunks(64)
-            .zip(new.chunks(64))
-            .take_while(|(a, b)| a == b)
-            .count();
+        let blocks = old.chunks(64).zip(new.chunks(64)).take_while(|(a, b)| a == b).count();
         let start = (blocks * 64).min(new.len());
         let rest = old[start..].iter().zip(&new[start..]);
         start + rest.take_while(|(a, b)| a == b).count()

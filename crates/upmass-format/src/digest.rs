@@ -66,10 +66,7 @@ impl ObjectHasher {
     /// # Panics
     /// When the content so far ends inside a block.
     pub fn update_zero_blocks(&mut self, count: u64) {
-        assert!(
-            self.block.is_empty(),
-            "zero blocks must start at a block boundary"
-        );
+        assert!(self.block.is_empty(), "zero blocks must start at a block boundary");
         self.len += count * BLOCK_SIZE as u64;
         for _ in 0..count {
             self.push(0, *ZERO_BLOCK_DIGEST);

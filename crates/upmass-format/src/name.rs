@@ -55,9 +55,7 @@ impl TreePath {
 
     /// The names on the way from the root.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.0
-            .split(|byte| *byte == b'/')
-            .filter(|name| !name.is_empty())
+        self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
     }
 
     /// The path of the directory that holds this entry, and its name. `None` for the root.
@@ -66,10 +64,7 @@ impl TreePath {
             return None;
         }
         Some(match self.0.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (
-                Self(self.0[..slash].to_vec()),
-                Name(self.0[slash + 1..].to_vec()),
-            ),
+            Some(slash) => (Self(self.0[..slash].to_vec()), Name(self.0[slash + 1..].to_vec())),
             None => (Self::root(), Name(self.0.clone())),
         })
     }

@@ -35,13 +35,8 @@ pub enum Stream {
 
 impl Stream {
     /// All streams, in the order of their numbers.
-    pub const ALL: [Stream; STREAMS] = [
-        Stream::Program,
-        Stream::Tree,
-        Stream::Copy,
-        Stream::Residue,
-        Stream::Literal,
-    ];
+    pub const ALL: [Stream; STREAMS] =
+        [Stream::Program, Stream::Tree, Stream::Copy, Stream::Residue, Stream::Literal];
 
     /// The word for it in reports.
     pub const fn word(self) -> &'static str {
@@ -112,10 +107,7 @@ impl OldPlace {
 impl TreeSource {
     /// Appends the sources of all components of the new release.
     pub fn put_all(sources: &[TreeSource], out: &mut Vec<u8>) {
-        let exceptions = sources
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| **s != TreeSource::Same);
+        let exceptions = sources.iter().enumerate().filter(|(_, s)| **s != TreeSource::Same);
         put_varint(out, exceptions.clone().count() as u64);
         let mut next = 0;
         for (index, source) in exceptions {
@@ -186,11 +178,7 @@ impl Step {
             }
             _ if word == 0 => Step::End,
             _ => {
-                return Err(FormatError::Unknown {
-                    what: "step",
-                    offset,
-                    found: word,
-                });
+                return Err(FormatError::Unknown { what: "step", offset, found: word });
             }
         })
     }
@@ -229,6 +217,7 @@ pub struct Demux<R> {
     input: Reader<R>,
     queued: [VecDeque<u8>; STREAMS],
     total: usize,
+    sizes: [u64; STREAMS],
     ended: bool,
 }
 
@@ -241,15 +230,7 @@ impl<R: Read> Demux<R> {
             return Ok(None);
         };
         let queued = Default::default();
-        Ok(Some((
-            Self {
-                input,
-                queued,
-                total: 0,
-                ended: false,
-            },
-            coder,
-        )))
+        Ok(Some((Self { input, queued, total: 0, sizes: [0; STREAMS], ended: false }, coder)))
     }
 
     /// Reads bytes of a stream; 0 where the stream ends. Bytes of other streams that come
@@ -258,9 +239,7 @@ impl<R: Read> Demux<R> {
         while self.queued[stream as usize].is_empty() && !self.ended && !buffer.is_empty() {
             self.read_chunk()?;
         }
-        let n = self.queued[stream as usize]
-            .read(buffer)
-            .expect("reading a queue cannot fail");
+        let n = self.queued[stream as usize].read(buffer).expect("reading a queue cannot fail");
         self.total -= n;
         Ok(n)
     }
@@ -271,6 +250,28 @@ impl<R: Read> Demux<R> {
             self.read_chunk()?;
         }
         Ok(!self.queued[stream as usize].is_empty())
+    }
+
+    /// Reads all that is left of the segment and forgets it. Gives the input and its position,
+    /// at the start of the next segment, and the compressed length of each stream.
+    pub fn skip(mut self) -> Result<(R, u64, [u64; STREAMS])> {
+        while !self.ended {
+            self.read_chunk()?;
+            self.queued.iter_mut().for_each(VecDeque::clear);
+            self.total = 0;
+        }
+        let offset = self.input.offset();
+        Ok((self.input.into_inner(), offset, self.sizes))
+    }
+
+    /// Compressed bytes of each stream that were read so far.
+    pub fn sizes(&self) -> [u64; STREAMS] {
+        self.sizes
+    }
+
+    /// How many bytes wait because another stream was asked for; [`MAX_QUEUED`] at most.
+    pub fn waiting(&self) -> usize {
+        self.total
     }
 
     /// Checks that the segment ends here and gives back the input and its position, at the
@@ -303,11 +304,7 @@ impl<R: Read> Demux<R> {
         }
         let (len, stream) = ((word >> 3) as usize, (word & 7) as usize);
         if stream >= STREAMS || len == 0 || len as u64 > MAX_CHUNK {
-            return Err(FormatError::Unknown {
-                what: "chunk",
-                offset,
-                found: word,
-            });
+            return Err(FormatError::Unknown { what: "chunk", offset, found: word });
         }
         if self.total + len > MAX_QUEUED {
             return Err(FormatError::TooLarge {
@@ -320,6 +317,7 @@ impl<R: Read> Demux<R> {
         let mut chunk = vec![0; len];
         self.input.fill(&mut chunk, "chunk")?;
         self.queued[stream].extend(chunk);
+        self.sizes[stream] += len as u64;
         self.total += len;
         Ok(())
     }
@@ -340,10 +338,7 @@ pub struct StreamInput<R> {
 impl<R> StreamInput<R> {
     /// The stream of this name in a shared segment.
     pub fn new(demux: &std::rc::Rc<std::cell::RefCell<Demux<R>>>, stream: Stream) -> Self {
-        Self {
-            demux: demux.clone(),
-            stream,
-        }
+        Self { demux: demux.clone(), stream }
     }
 }
 

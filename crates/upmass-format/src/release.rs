@@ -24,7 +24,7 @@ pub const MAX_TEXT: usize = 4096;
 pub const LABEL_VERSION: &str = "version";
 
 /// Largest number of components, systems, boot files or labels.
-const MAX_COUNT: u64 = 65_536;
+pub const MAX_COUNT: u64 = 65_536;
 
 /// What a device has, or should have: complete bootable systems for one machine type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +110,7 @@ impl Release {
             bytes.extend_from_slice(component.tree.as_bytes());
         }
         let decoded = Self::read(&bytes[..]).map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("not a valid release: {error}"),
-            )
+            io::Error::new(io::ErrorKind::InvalidInput, format!("not a valid release: {error}"))
         })?;
         debug_assert_eq!(&decoded, self);
         Ok(bytes)
@@ -152,21 +149,23 @@ impl Release {
 
     /// Decodes a release and checks every rule of the format.
     pub fn read<R: Read>(input: R) -> Result<Self> {
-        let mut input = Reader::new(input.take(MAX_RELEASE + 1));
-        let mut release = read_skeleton(&mut input)?;
-        for component in &mut release.components {
-            component.tree = TreeId::from_bytes(input.array("tree id")?);
-        }
-        input.expect_end("release")?;
-        Ok(release)
+        read_within_limit(input, |input| {
+            let mut release = read_skeleton(input)?;
+            for component in &mut release.components {
+                component.tree = TreeId::from_bytes(input.array("tree id")?);
+            }
+            input.expect_end("release")?;
+            Ok(release)
+        })
     }
 
     /// Decodes a skeleton; all tree ids are zero.
     pub fn read_skeleton<R: Read>(input: R) -> Result<Self> {
-        let mut input = Reader::new(input.take(MAX_RELEASE + 1));
-        let release = read_skeleton(&mut input)?;
-        input.expect_end("release skeleton")?;
-        Ok(release)
+        read_within_limit(input, |input| {
+            let release = read_skeleton(input)?;
+            input.expect_end("release skeleton")?;
+            Ok(release)
+        })
     }
 
     /// The id of this release.
@@ -193,9 +192,7 @@ impl Release {
 
     /// The index of a component.
     pub fn component(&self, name: &str) -> Option<usize> {
-        self.components
-            .binary_search_by(|component| component.name.as_str().cmp(name))
-            .ok()
+        self.components.binary_search_by(|component| component.name.as_str().cmp(name)).ok()
     }
 }
 
@@ -236,6 +233,24 @@ impl BootKind {
     }
 }
 
+/// One byte more than the limit tells a release that fills it from one that is too long.
+fn read_within_limit<R: Read>(
+    input: R,
+    read: impl FnOnce(&mut Reader<io::Take<R>>) -> Result<Release>,
+) -> Result<Release> {
+    let mut input = Reader::new(input.take(MAX_RELEASE + 1));
+    let release = read(&mut input);
+    if input.get_mut().limit() > 0 {
+        return release;
+    }
+    Err(FormatError::TooLarge {
+        what: "length of the release",
+        offset: input.offset(),
+        found: MAX_RELEASE + 1,
+        limit: MAX_RELEASE,
+    })
+}
+
 fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
     let magic = input.array::<4>("release magic")?;
     if magic != MAGIC {
@@ -249,11 +264,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
     let version = input.byte("release version")?;
     if version != VERSION {
         let found = version.into();
-        return Err(FormatError::Unknown {
-            what: "release version",
-            offset: 4,
-            found,
-        });
+        return Err(FormatError::Unknown { what: "release version", offset: 4, found });
     }
     let machine = read_name(input, "machine type")?;
     let counter = input.varint("version counter")?;
@@ -265,11 +276,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         let name = read_name(input, "component name")?;
         if components.last().is_some_and(|last| last.name >= name) {
             let why = "components must ascend by name";
-            return Err(FormatError::NotCanonical {
-                what: "component name",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "component name", offset, why });
         }
         let install = InstallPath(read_path(input, "install path")?);
         let references = read_indexes(input, count, "references")?;
@@ -287,11 +294,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         let system = read_system(input, count)?;
         if systems.last().is_some_and(|last| last.name >= system.name) {
             let why = "systems must ascend by name";
-            return Err(FormatError::NotCanonical {
-                what: "system name",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "system name", offset, why });
         }
         systems.push(system);
     }
@@ -305,14 +308,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
             found: format!("{fallback} of {}", systems.len()),
         });
     }
-    Ok(Release {
-        machine,
-        counter,
-        labels,
-        components,
-        systems,
-        fallback: fallback as usize,
-    })
+    Ok(Release { machine, counter, labels, components, systems, fallback: fallback as usize })
 }
 
 fn read_system<R: Read>(input: &mut Reader<R>, components: usize) -> Result<System> {
@@ -328,32 +324,27 @@ fn read_system<R: Read>(input: &mut Reader<R>, components: usize) -> Result<Syst
             3 => BootKind::DeviceTree,
             other => {
                 let found = other.into();
-                return Err(FormatError::Unknown {
-                    what: "boot file kind",
-                    offset,
-                    found,
-                });
+                return Err(FormatError::Unknown { what: "boot file kind", offset, found });
             }
         };
         let component = read_index(input, components, "boot file component")?;
+        let offset = input.offset();
         let path = read_path(input, "boot file path")?;
-        boot.push(BootFile {
-            kind,
-            component,
-            path,
-        });
+        if path.is_root() {
+            return Err(FormatError::Invalid {
+                what: "boot file path",
+                offset,
+                expected: "a path inside the tree",
+                found: "its root".into(),
+            });
+        }
+        boot.push(BootFile { kind, component, path });
     }
     let command_line = input.text(MAX_TEXT, "command line")?;
-    Ok(System {
-        name,
-        labels,
-        roots,
-        boot,
-        command_line,
-    })
+    Ok(System { name, labels, roots, boot, command_line })
 }
 
-fn read_name<R: Read>(input: &mut Reader<R>, what: &'static str) -> Result<String> {
+pub(crate) fn read_name<R: Read>(input: &mut Reader<R>, what: &'static str) -> Result<String> {
     let offset = input.offset();
     let name = input.text(MAX_NAME, what)?;
     if name.is_empty() || name.chars().any(char::is_control) {
@@ -384,16 +375,9 @@ fn read_labels<R: Read>(input: &mut Reader<R>) -> Result<BTreeMap<String, String
         let offset = input.offset();
         let key = read_name(input, "label")?;
         let value = input.text(MAX_TEXT, "label value")?;
-        if labels
-            .last_key_value()
-            .is_some_and(|(last, _)| *last >= key)
-        {
+        if labels.last_key_value().is_some_and(|(last, _)| *last >= key) {
             let why = "labels must ascend";
-            return Err(FormatError::NotCanonical {
-                what: "label",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "label", offset, why });
         }
         labels.insert(key, value);
     }
@@ -423,12 +407,7 @@ fn read_indexes<R: Read>(
         if index >= limit as u64 {
             let expected = "one of the components";
             let found = format!("{index} of {limit}");
-            return Err(FormatError::Invalid {
-                what,
-                offset,
-                expected,
-                found,
-            });
+            return Err(FormatError::Invalid { what, offset, expected, found });
         }
         indexes.push(index as usize);
         next = index + 1;
@@ -442,12 +421,7 @@ fn read_index<R: Read>(input: &mut Reader<R>, limit: usize, what: &'static str) 
     if index >= limit as u64 {
         let expected = "one of the components";
         let found = format!("{index} of {limit}");
-        return Err(FormatError::Invalid {
-            what,
-            offset,
-            expected,
-            found,
-        });
+        return Err(FormatError::Invalid { what, offset, expected, found });
     }
     Ok(index as usize)
 }
@@ -457,10 +431,7 @@ fn write_indexes<W: Write>(output: &mut Writer<W>, indexes: &[usize]) -> io::Res
     let mut next = 0;
     for index in indexes {
         let gap = index.checked_sub(next).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "indexes of components must ascend",
-            )
+            io::Error::new(io::ErrorKind::InvalidInput, "indexes of components must ascend")
         })?;
         output.varint(gap as u64)?;
         next = index + 1;

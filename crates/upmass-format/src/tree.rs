@@ -28,10 +28,7 @@ pub const MAX_XATTR_VALUE: usize = 65536;
 pub const MAX_SYMLINK: usize = crate::name::MAX_PATH;
 /// The modification time of every file after checkout, when a tree keeps none: one second
 /// after the epoch, as Nix does, since some programs take 0 for "unknown".
-pub const NORMALISED_MTIME: Mtime = Mtime {
-    seconds: 1,
-    nanoseconds: 0,
-};
+pub const NORMALISED_MTIME: Mtime = Mtime { seconds: 1, nanoseconds: 0 };
 
 /// What the flags byte of a tree may hold: bit 0, modification times are kept.
 pub(crate) const FLAG_MTIMES: u8 = 1;

@@ -91,17 +91,16 @@ impl EditHead {
             0 => MtimePolicy::Normalised,
             _ => MtimePolicy::Kept,
         };
-        let root = if word & 1 == 1 {
-            Some(read_meta(input, policy)?)
-        } else {
-            None
-        };
+        let root = if word & 1 == 1 { Some(read_meta(input, policy)?) } else { None };
         Ok(Self { policy, root })
     }
 }
 
 impl Edit {
     /// Appends the encoding.
+    ///
+    /// # Panics
+    /// When a node is one that no tree can have.
     pub fn put(&self, out: &mut Vec<u8>) {
         let head =
             |out: &mut Vec<u8>, code, argument| put_varint(out, argument << CODE_BITS | code);
@@ -137,11 +136,7 @@ impl Edit {
     pub fn read<R: Read>(input: &mut Reader<R>, policy: MtimePolicy) -> Result<Self> {
         let offset = input.offset();
         let word = input.varint("tree edit")?;
-        let unknown = || FormatError::Unknown {
-            what: "tree edit",
-            offset,
-            found: word,
-        };
+        let unknown = || FormatError::Unknown { what: "tree edit", offset, found: word };
         let argument = word >> CODE_BITS;
         Ok(match (word & ((1 << CODE_BITS) - 1), argument) {
             (END, 0) => Edit::KeepRest,
@@ -152,16 +147,8 @@ impl Edit {
             (ENTER, WITH_META) => Edit::Enter(Some(read_meta(input, policy)?)),
             (CHANGE, 1..=3) => {
                 let has = |flag| argument & flag != 0;
-                let meta = if has(WITH_META) {
-                    Some(read_meta(input, policy)?)
-                } else {
-                    None
-                };
-                let node = if has(WITH_NODE) {
-                    Some(read_node(input)?)
-                } else {
-                    None
-                };
+                let meta = if has(WITH_META) { Some(read_meta(input, policy)?) } else { None };
+                let node = if has(WITH_NODE) { Some(read_node(input)?) } else { None };
                 Edit::Change(meta, node)
             }
             (ADD, 0) => {
@@ -196,11 +183,7 @@ fn read_meta<R: Read>(input: &mut Reader<R>, policy: MtimePolicy) -> Result<Meta
     let flags = input.byte("attribute flags")?;
     if flags & !tag::XATTRS != 0 {
         let found = flags.into();
-        return Err(FormatError::Unknown {
-            what: "attribute flags",
-            offset,
-            found,
-        });
+        return Err(FormatError::Unknown { what: "attribute flags", offset, found });
     }
     reader::read_meta(input, policy, flags)
 }
@@ -226,7 +209,9 @@ fn put_node(out: &mut Vec<u8>, node: &NewNode) {
         NewNode::Other(node) => {
             out.push(node.tag());
             let mut output = Writer::new(out);
-            writer::write_node(&mut output, node).expect("writing to memory cannot fail");
+            writer::check_node(node)
+                .and_then(|()| writer::write_node(&mut output, node))
+                .expect("a node that a tree can have, written to memory");
         }
     }
 }

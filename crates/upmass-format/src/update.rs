@@ -7,7 +7,7 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use crate::release::MAX_NAME;
+use crate::release::read_name;
 use crate::wire::{Reader, put_varint};
 use crate::{FormatError, ObjectId, ReleaseId, Result};
 
@@ -33,6 +33,8 @@ pub const MAX_SIGNATURES: u64 = 16;
 pub const BASE_PREFIX_LEN: usize = 16;
 /// Longest extension.
 pub const MAX_EXTENSION: usize = 65_536;
+/// Most extensions.
+pub const MAX_EXTENSIONS: u64 = 64;
 
 const FLAG_BASE: u64 = 1;
 
@@ -112,12 +114,7 @@ impl Header {
         out.extend_from_slice(self.target.as_bytes());
         put_varint(&mut out, self.machine.len() as u64);
         out.extend_from_slice(self.machine.as_bytes());
-        for number in [
-            self.counter,
-            self.memory_kib,
-            self.space_kib,
-            self.payload_len,
-        ] {
+        for number in [self.counter, self.memory_kib, self.space_kib, self.payload_len] {
             put_varint(&mut out, number);
         }
         out.push(self.frame_log2);
@@ -144,18 +141,14 @@ impl Header {
         let offset = input.offset();
         let flags = input.varint("header flags")?;
         if flags & !FLAG_BASE != 0 {
-            return Err(FormatError::Unknown {
-                what: "header flags",
-                offset,
-                found: flags,
-            });
+            return Err(FormatError::Unknown { what: "header flags", offset, found: flags });
         }
         let base = match flags & FLAG_BASE {
             0 => None,
             _ => Some(BasePrefix(input.array("base release")?)),
         };
         let target = ReleaseId::from_bytes(input.array("target release")?);
-        let machine = input.text(MAX_NAME, "machine type")?;
+        let machine = read_name(input, "machine type")?;
         let counter = input.varint("version counter")?;
         let memory_kib = input.varint("memory need")?;
         let space_kib = input.varint("space need")?;
@@ -164,45 +157,28 @@ impl Header {
         let frame_log2 = input.byte("frame size")?;
         if !(MIN_FRAME_LOG2..=MAX_FRAME_LOG2).contains(&frame_log2) {
             let found = frame_log2.into();
-            return Err(FormatError::Unknown {
-                what: "frame size",
-                offset,
-                found,
-            });
+            return Err(FormatError::Unknown { what: "frame size", offset, found });
         }
         let count = payload_len.div_ceil(1 << frame_log2);
         let limit = MAX_HEADER / FRAME_DIGEST_LEN as u64;
         if count > limit {
             let what = "number of frames";
-            return Err(FormatError::TooLarge {
-                what,
-                offset,
-                found: count,
-                limit,
-            });
+            return Err(FormatError::TooLarge { what, offset, found: count, limit });
         }
         let mut frames = Vec::new();
         for _ in 0..count {
             frames.push(FrameDigest(input.array("frame digest")?));
         }
         let mut extensions: Vec<Extension> = Vec::new();
-        for _ in 0..input.varint("number of extensions")? {
+        for _ in 0..input.number(MAX_EXTENSIONS, "number of extensions")? {
             let offset = input.offset();
             let tag = input.varint("extension tag")?;
             if extensions.last().is_some_and(|last| last.tag >= tag) {
                 let why = "extensions must ascend by tag";
-                return Err(FormatError::NotCanonical {
-                    what: "extension tag",
-                    offset,
-                    why,
-                });
+                return Err(FormatError::NotCanonical { what: "extension tag", offset, why });
             }
             if tag % 2 == 0 {
-                return Err(FormatError::Unknown {
-                    what: "extension tag",
-                    offset,
-                    found: tag,
-                });
+                return Err(FormatError::Unknown { what: "extension tag", offset, found: tag });
             }
             let value = input.bytes(MAX_EXTENSION, "extension")?;
             extensions.push(Extension { tag, value });
@@ -226,12 +202,7 @@ impl Front {
     /// Puts a header and its signatures together.
     pub fn new(header: Header, signatures: Vec<HeaderSignature>) -> Self {
         let encoded = header.to_bytes();
-        let mut front = Self {
-            header,
-            signatures,
-            encoded,
-            len: 0,
-        };
+        let mut front = Self { header, signatures, encoded, len: 0 };
         front.len = front.to_bytes().len() as u64;
         front
     }
@@ -248,7 +219,8 @@ impl Front {
         out
     }
 
-    /// Reads everything before the first frame. Memory: [`MAX_HEADER`] at most.
+    /// Reads everything before the first frame, and nothing behind it. Memory: three times
+    /// [`MAX_HEADER`] at most.
     pub fn read<R: Read>(input: R) -> Result<Self> {
         let mut input = Reader::new(input);
         let magic = input.array::<4>("update magic")?;
@@ -263,39 +235,19 @@ impl Front {
         let version = input.byte("update version")?;
         if version != VERSION {
             let found = version.into();
-            return Err(FormatError::Unknown {
-                what: "update version",
-                offset: 4,
-                found,
-            });
+            return Err(FormatError::Unknown { what: "update version", offset: 4, found });
         }
-        let len = input.number(MAX_HEADER, "header length")?;
-        let start = input.offset();
-        let mut encoded = Vec::new();
-        let missing = input.get_mut().take(len).read_to_end(&mut encoded);
-        if missing.is_err() || encoded.len() as u64 != len {
-            let offset = start + encoded.len() as u64;
-            return Err(FormatError::Truncated {
-                what: "header",
-                offset,
-            });
-        }
-        let mut fields = Reader::at(&encoded[..], start);
+        let encoded = input.bytes(MAX_HEADER as usize, "header")?;
+        let mut fields = Reader::at(&encoded[..], input.offset() - encoded.len() as u64);
         let header = Header::read(&mut fields)?;
         fields.expect_end("header")?;
-        let mut input = Reader::at(input.into_inner(), start + len);
         let mut signatures = Vec::new();
         for _ in 0..input.number(MAX_SIGNATURES, "number of signatures")? {
             let key = input.array("key id")?;
             let signature = input.array("signature")?;
             signatures.push(HeaderSignature { key, signature });
         }
-        Ok(Self {
-            header,
-            signatures,
-            encoded,
-            len: input.offset(),
-        })
+        Ok(Self { header, signatures, encoded, len: input.offset() })
     }
 
     /// What a signature covers: a context, and all bytes up to the end of the header.

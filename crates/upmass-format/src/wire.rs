@@ -41,13 +41,20 @@ impl<R: Read> Reader<R> {
         self.array::<1>(what).map(|[byte]| byte)
     }
 
-    /// One byte, or `None` where the input ends.
+    /// One byte, or `None` where the input ends. An input that fails because something below
+    /// it was cut short has not ended.
     pub fn byte_or_end(&mut self, what: &'static str) -> Result<Option<u8>> {
-        match self.byte(what) {
-            Ok(byte) => Ok(Some(byte)),
-            Err(FormatError::Truncated { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let mut byte = [0];
+        loop {
+            match self.inner.read(&mut byte) {
+                Ok(0) => return Ok(None),
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(&error, what)),
+            }
         }
+        self.offset += 1;
+        Ok(Some(byte[0]))
     }
 
     /// Exactly `N` bytes.
@@ -59,26 +66,8 @@ impl<R: Read> Reader<R> {
 
     /// Fills `buffer`.
     pub fn fill(&mut self, buffer: &mut [u8], what: &'static str) -> Result<()> {
-        self.inner
-            .read_exact(buffer)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => FormatError::Truncated {
-                    what,
-                    offset: self.offset,
-                },
-                kind => match error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<FormatError>())
-                {
-                    Some(inner) => inner.clone(),
-                    None => FormatError::Read {
-                        what,
-                        offset: self.offset,
-                        kind,
-                        message: error.to_string(),
-                    },
-                },
-            })?;
+        let read = self.inner.read_exact(buffer);
+        read.map_err(|error| self.failure(&error, what))?;
         self.offset += buffer.len() as u64;
         Ok(())
     }
@@ -86,43 +75,24 @@ impl<R: Read> Reader<R> {
     /// An unsigned number in its shortest LEB128 form.
     pub fn varint(&mut self, what: &'static str) -> Result<u64> {
         let start = self.offset;
-        let mut value = 0u64;
-        for shift in (0..).step_by(7) {
-            let byte = self.byte(what)?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 || shift > 63 {
-                return Err(FormatError::NotCanonical {
-                    what,
-                    offset: start,
-                    why: "over 64 bits",
-                });
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
-                    let why = "a number must not end in a zero byte";
-                    return Err(FormatError::NotCanonical {
-                        what,
-                        offset: start,
-                        why,
-                    });
-                }
-                break;
-            }
+        let first = self.byte(what)?;
+        self.varint_from(start, first, what)
+    }
+
+    /// A number as [`Self::varint`], or `None` where the input ends.
+    pub fn varint_or_end(&mut self, what: &'static str) -> Result<Option<u64>> {
+        let start = self.offset;
+        match self.byte_or_end(what)? {
+            Some(first) => self.varint_from(start, first, what).map(Some),
+            None => Ok(None),
         }
-        Ok(value)
     }
 
     /// A number of at most `limit`.
     pub fn number(&mut self, limit: u64, what: &'static str) -> Result<u64> {
         let found = self.varint(what)?;
         if found > limit {
-            return Err(FormatError::TooLarge {
-                what,
-                offset: self.offset,
-                found,
-                limit,
-            });
+            return Err(FormatError::TooLarge { what, offset: self.offset, found, limit });
         }
         Ok(found)
     }
@@ -151,16 +121,45 @@ impl<R: Read> Reader<R> {
         })
     }
 
+    fn varint_from(&mut self, start: u64, first: u8, what: &'static str) -> Result<u64> {
+        let refuse = |why| FormatError::NotCanonical { what, offset: start, why };
+        let mut byte = first;
+        let mut value = u64::from(byte & 0x7f);
+        for shift in (7..).step_by(7) {
+            if byte & 0x80 == 0 {
+                break;
+            }
+            byte = self.byte(what)?;
+            let bits = u64::from(byte & 0x7f);
+            if shift > 63 || shift == 63 && bits > 1 {
+                return Err(refuse("over 64 bits"));
+            }
+            value |= bits << shift;
+            if byte == 0 {
+                return Err(refuse("a number must not end in a zero byte"));
+            }
+        }
+        Ok(value)
+    }
+
+    fn failure(&self, error: &io::Error, what: &'static str) -> FormatError {
+        let offset = self.offset;
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<FormatError>());
+        match (inner, error.kind()) {
+            (Some(inner), _) => inner.clone(),
+            (None, io::ErrorKind::UnexpectedEof) => FormatError::Truncated { what, offset },
+            (None, kind) => FormatError::Read { what, offset, kind, message: error.to_string() },
+        }
+    }
+
     /// Checks that nothing follows.
     pub fn expect_end(&mut self, what: &'static str) -> Result<()> {
         let offset = self.offset;
         match self.byte_or_end(what)? {
             None => Ok(()),
-            Some(_) => Err(FormatError::NotCanonical {
-                what,
-                offset,
-                why: "bytes follow after its end",
-            }),
+            Some(_) => {
+                Err(FormatError::NotCanonical { what, offset, why: "bytes follow after its end" })
+            }
         }
     }
 }

@@ -30,29 +30,13 @@ impl Directory {
     pub fn read<R: Read>(input: R) -> Result<(Self, MtimePolicy)> {
         let mut reader = TreeReader::new(input)?;
         let policy = reader.policy();
-        let mut open = vec![(
-            Directory {
-                meta: reader.root().clone(),
-                ..Self::default()
-            },
-            None,
-        )];
+        let mut open = vec![(Directory { meta: reader.root().clone(), ..Self::default() }, None)];
         let mut root = None;
         let mut hardlinks = Vec::new();
         while let Some(event) = reader.next_event()? {
             match event {
-                Event::Entry(Entry {
-                    name,
-                    meta,
-                    node: Node::Directory,
-                }) => {
-                    open.push((
-                        Directory {
-                            meta,
-                            ..Self::default()
-                        },
-                        Some(name),
-                    ));
+                Event::Entry(Entry { name, meta, node: Node::Directory }) => {
+                    open.push((Directory { meta, ..Self::default() }, Some(name)));
                 }
                 Event::Entry(Entry { name, meta, node }) => {
                     if let Node::Hardlink(target) = &node {
@@ -74,10 +58,7 @@ impl Directory {
         }
         let end = reader.offset();
         reader.finish()?;
-        let root = root.ok_or(FormatError::Truncated {
-            what: "tree",
-            offset: end,
-        })?;
+        let root = root.ok_or(FormatError::Truncated { what: "tree", offset: end })?;
         for (target, offset) in hardlinks {
             if !matches!(root.get(&target), Some(Child::Leaf(_, node)) if !matches!(node, Node::Hardlink(_)))
             {
@@ -134,9 +115,7 @@ impl Directory {
         visit: &mut impl FnMut(&TreePath, &Meta, &Node) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         for (name, child) in &self.children {
-            let path = here
-                .join(name)
-                .expect("paths of a tree are within the limit");
+            let path = here.join(name).expect("paths of a tree are within the limit");
             match child {
                 Child::Directory(directory) => {
                     visit(&path, &directory.meta, &Node::Directory)?;
@@ -154,11 +133,7 @@ impl Directory {
             match child {
                 Child::Directory(directory) => {
                     let meta = directory.meta.clone();
-                    writer.entry(&Entry {
-                        name,
-                        meta,
-                        node: Node::Directory,
-                    })?;
+                    writer.entry(&Entry { name, meta, node: Node::Directory })?;
                     directory.write_children(writer)?;
                 }
                 Child::Leaf(meta, node) => {

@@ -41,42 +41,23 @@ impl<R: Read> TreeReader<R> {
         let version = input.byte("tree version")?;
         if version != VERSION {
             let found = version.into();
-            return Err(FormatError::Unknown {
-                what: "tree version",
-                offset: 4,
-                found,
-            });
+            return Err(FormatError::Unknown { what: "tree version", offset: 4, found });
         }
         let policy = match input.byte("tree flags")? {
             0 => MtimePolicy::Normalised,
             FLAG_MTIMES => MtimePolicy::Kept,
             other => {
                 let found = other.into();
-                return Err(FormatError::Unknown {
-                    what: "tree flags",
-                    offset: 5,
-                    found,
-                });
+                return Err(FormatError::Unknown { what: "tree flags", offset: 5, found });
             }
         };
         let root_tag = input.byte("root tag")?;
         if root_tag & !tag::XATTRS != tag::DIRECTORY {
             let found = root_tag.into();
-            return Err(FormatError::Unknown {
-                what: "root tag",
-                offset: 6,
-                found,
-            });
+            return Err(FormatError::Unknown { what: "root tag", offset: 6, found });
         }
         let root = read_meta(&mut input, policy, root_tag)?;
-        Ok(Self {
-            input,
-            policy,
-            root,
-            open: vec![None],
-            path: Vec::new(),
-            from_root: true,
-        })
+        Ok(Self { input, policy, root, open: vec![None], path: Vec::new(), from_root: true })
     }
 
     /// Goes on inside a tree: `input` is at an entry of a directory whose earlier entries do
@@ -84,14 +65,7 @@ impl<R: Read> TreeReader<R> {
     pub fn resume(input: R, policy: MtimePolicy, offset: u64) -> Self {
         let input = Reader::at(input, offset);
         let root = Meta::default();
-        Self {
-            input,
-            policy,
-            root,
-            open: vec![None],
-            path: Vec::new(),
-            from_root: false,
-        }
+        Self { input, policy, root, open: vec![None], path: Vec::new(), from_root: false }
     }
 
     /// Attributes of the root directory.
@@ -128,22 +102,20 @@ impl<R: Read> TreeReader<R> {
         let first = self.input.byte("entry tag")?;
         if first == tag::LEAVE {
             self.open.pop();
-            let parent = self
-                .path
-                .iter()
-                .rposition(|byte| *byte == b'/')
-                .unwrap_or(0);
+            let parent = self.path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             self.path.truncate(parent);
             return Ok(Some(Event::Leave));
+        }
+        let kind = first & !tag::XATTRS;
+        // A hardlink has no attributes of its own, hence no extended ones either.
+        if !(tag::OBJECT..=tag::SOCKET).contains(&kind) || first == tag::HARDLINK | tag::XATTRS {
+            let found = first.into();
+            return Err(FormatError::Unknown { what: "entry tag", offset, found });
         }
         let name = read_name(&mut self.input)?;
         if last.as_ref().is_some_and(|last| *last >= name) {
             let why = "entries of a directory must ascend by name";
-            return Err(FormatError::NotCanonical {
-                what: "entry name",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "entry name", offset, why });
         }
         let path_len = self.path.len() + name.as_bytes().len() + 1;
         if path_len > MAX_PATH {
@@ -158,16 +130,12 @@ impl<R: Read> TreeReader<R> {
             tag::HARDLINK => Meta::default(),
             _ => read_meta(&mut self.input, self.policy, first)?,
         };
-        let node = self.read_node(first & !tag::XATTRS, offset)?;
+        let node = read_node(&mut self.input, kind, offset)?;
         if let Node::Hardlink(target) = &node
             && !self.is_before(target, &name)
         {
             let why = "a hardlink must name an entry before it";
-            return Err(FormatError::NotCanonical {
-                what: "hardlink target",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "hardlink target", offset, why });
         }
         *self.open.last_mut().expect("checked above") = Some(name.clone());
         if node == Node::Directory {
@@ -189,14 +157,8 @@ impl<R: Read> TreeReader<R> {
     /// Reads on to the end of the directory that is open now.
     pub fn skip_directory(&mut self) -> Result<()> {
         let depth = self.depth();
-        while self.depth() >= depth {
-            self.next_event()?;
-        }
+        while self.depth() >= depth && self.next_event()?.is_some() {}
         Ok(())
-    }
-
-    fn read_node(&mut self, kind: u8, offset: u64) -> Result<Node> {
-        read_node(&mut self.input, kind, offset)
     }
 
     fn is_before(&self, target: &TreePath, name: &Name) -> bool {
@@ -243,13 +205,7 @@ pub(crate) fn read_meta<R: Read>(
         0 => Vec::new(),
         _ => read_xattrs(input)?,
     };
-    Ok(Meta {
-        mode,
-        uid,
-        gid,
-        mtime,
-        xattrs,
-    })
+    Ok(Meta { mode, uid, gid, mtime, xattrs })
 }
 
 /// Reads what a node has after its attributes.
@@ -259,16 +215,9 @@ pub(crate) fn read_node<R: Read>(input: &mut Reader<R>, kind: u8, offset: u64) -
             let size = input.varint("file size")?;
             if size <= MAX_INLINE as u64 {
                 let why = "a file this small must be inline";
-                return Err(FormatError::NotCanonical {
-                    what: "file size",
-                    offset,
-                    why,
-                });
+                return Err(FormatError::NotCanonical { what: "file size", offset, why });
             }
-            Node::Object {
-                size,
-                id: ObjectId::from_bytes(input.array("object id")?),
-            }
+            Node::Object { size, id: ObjectId::from_bytes(input.array("object id")?) }
         }
         tag::INLINE => Node::Inline(input.bytes(MAX_INLINE, "inline content")?),
         tag::DIRECTORY => Node::Directory,
@@ -303,11 +252,7 @@ pub(crate) fn read_node<R: Read>(input: &mut Reader<R>, kind: u8, offset: u64) -
         tag::CHAR_DEVICE => Node::CharDevice(read_device(input)?),
         tag::BLOCK_DEVICE => Node::BlockDevice(read_device(input)?),
         other => {
-            return Err(FormatError::Unknown {
-                what: "entry tag",
-                offset,
-                found: other.into(),
-            });
+            return Err(FormatError::Unknown { what: "entry tag", offset, found: other.into() });
         }
     })
 }
@@ -335,21 +280,13 @@ fn read_xattrs<R: Read>(input: &mut Reader<R>) -> Result<Vec<Xattr>> {
         let value = input.bytes(MAX_XATTR_VALUE, "extended attribute value")?;
         if xattrs.last().is_some_and(|last| last.name >= name) {
             let why = "they must ascend by name";
-            return Err(FormatError::NotCanonical {
-                what: "extended attributes",
-                offset,
-                why,
-            });
+            return Err(FormatError::NotCanonical { what: "extended attributes", offset, why });
         }
         xattrs.push(Xattr { name, value });
     }
     if xattrs.is_empty() {
         let why = "none follow although the tag says so";
-        return Err(FormatError::NotCanonical {
-            what: "extended attributes",
-            offset,
-            why,
-        });
+        return Err(FormatError::NotCanonical { what: "extended attributes", offset, why });
     }
     Ok(xattrs)
 }

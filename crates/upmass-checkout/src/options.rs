@@ -1,0 +1,57 @@
+//! What a caller may choose, and what a checkout tells.
+
+/// How a directory is made. `Default` keeps owners and is not durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whose the files are.
+    pub owners: Owners,
+    /// Whether the directory survives a power cut from the return on. Without it, and if power
+    /// is lost soon after, files may be empty although the directory has its name.
+    pub durable: bool,
+}
+
+/// Whose the files are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Owners {
+    /// As the trees say. Only root can do that.
+    #[default]
+    Keep,
+    /// The user who runs this, for a look at a system without being root.
+    ///
+    /// What means nothing without its owner, or is root's to make, is left out and counted in
+    /// [`Report::left_out`] rather than refused: hardly a root file system is without it.
+    Current,
+}
+
+/// What a checkout made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Names in the directory, at any depth; a file with two names counts twice.
+    pub entries: u64,
+    /// Length of all regular files in bytes, holes included; a file with two names counts once.
+    pub bytes: u64,
+    /// How many of these bytes share their place on the disk with the store.
+    pub cloned_bytes: u64,
+    /// What is missing, with [`Owners::Current`] only.
+    pub left_out: LeftOut,
+}
+
+/// What was left out because owners are not kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Names of device nodes.
+    pub devices: u64,
+    /// Extended attributes of other namespaces than `user`: capabilities, labels, and access
+    /// lists, which name owners.
+    pub attributes: u64,
+    /// Files and directories whose mode has the setuid or the setgid bit. Both would lend the
+    /// rights of whoever runs the checkout, where the tree means another.
+    pub set_ids: u64,
+}
+
+impl LeftOut {
+    /// Whether anything was left out.
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}

@@ -1,0 +1,168 @@
+//! The golden vectors: each is read as the value it was made from, and written to the same bytes.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::markdown::{Hex, Spec};
+use common::{
+    edits_again, front_again, put_edits, put_steps, read_edits, read_steps, release_again, samples,
+    skeleton_again, sources_again, steps_again, tree_again, vectors,
+};
+use upmass_format::payload::{Demux, STREAMS, Stream, TreeSource, put_segment};
+use upmass_format::release::Release;
+use upmass_format::tree::{Directory, MtimePolicy};
+use upmass_format::tree_edit::{Edit, EditHead};
+use upmass_format::update::Front;
+use upmass_format::wire::Reader;
+
+fn check_tree(name: &str, tree: &Directory, policy: MtimePolicy) {
+    let golden = vectors::golden(name, || tree.to_bytes(policy).unwrap());
+    assert_eq!(Directory::read(&golden[..]), Ok((tree.clone(), policy)), "{name}");
+    assert_eq!(Hex(&tree.to_bytes(policy).unwrap()), Hex(&golden), "{name}");
+}
+
+#[test]
+fn trees() {
+    let every = samples::every_node();
+    check_tree("tree/empty.bin", &Directory::default(), MtimePolicy::Normalised);
+    check_tree("tree/small.bin", &samples::small_tree(), MtimePolicy::Normalised);
+    check_tree("tree/every-node.bin", &every, MtimePolicy::Normalised);
+    check_tree("tree/every-node-times.bin", &samples::with_times(every), MtimePolicy::Kept);
+}
+
+#[test]
+fn releases() {
+    for (name, release) in [
+        ("release/small.bin", samples::small_release()),
+        ("release/store-like.bin", samples::store_like_release()),
+    ] {
+        let golden = vectors::golden(name, || release.to_bytes().unwrap());
+        assert_eq!(Release::read(&golden[..]).as_ref(), Ok(&release), "{name}");
+        assert_eq!(Hex(&release.to_bytes().unwrap()), Hex(&golden), "{name}");
+    }
+    let skeleton = samples::small_release().skeleton().unwrap();
+    let golden = vectors::golden("release/skeleton.bin", || skeleton.clone());
+    assert_eq!(Hex(&skeleton), Hex(&golden));
+    assert_eq!(skeleton_again(&golden), Ok(skeleton));
+}
+
+#[test]
+fn fronts() {
+    for (name, front) in [
+        ("front/update.bin", samples::small_front()),
+        ("front/full.bin", samples::full_front()),
+        ("front/extended.bin", samples::extended_front()),
+    ] {
+        let golden = vectors::golden(name, || front.to_bytes());
+        assert_eq!(Front::read(&golden[..]).as_ref(), Ok(&front), "{name}");
+        assert_eq!(Hex(&front.to_bytes()), Hex(&golden), "{name}");
+    }
+}
+
+fn check_edits(name: &str, head: EditHead, edits: Vec<Edit>) {
+    let golden = vectors::golden(name, || put_edits(&head, &edits));
+    assert_eq!(Hex(&put_edits(&head, &edits)), Hex(&golden), "{name}");
+    assert_eq!(read_edits(&golden), Ok((head, edits)), "{name}");
+}
+
+#[test]
+fn tree_edits() {
+    let head = |policy| EditHead { policy, root: None };
+    let normalised = head(MtimePolicy::Normalised);
+    check_edits("tree_edit/small.bin", normalised.clone(), samples::small_edits());
+    check_edits("tree_edit/every-edit.bin", normalised, samples::every_edit());
+    let timed = samples::every_edit_with_times();
+    check_edits("tree_edit/every-edit-times.bin", head(MtimePolicy::Kept), timed);
+    let root = Some(samples::small_tree().meta);
+    let head = EditHead { policy: MtimePolicy::Normalised, root };
+    check_edits("tree_edit/new-tree.bin", head, vec![Edit::KeepRest]);
+}
+
+#[test]
+fn programs() {
+    let steps = samples::steps();
+    let golden = vectors::golden("program/steps.bin", || put_steps(&steps));
+    assert_eq!(read_steps(&golden).as_ref(), Ok(&steps));
+    assert_eq!(Hex(&put_steps(&steps)), Hex(&golden));
+
+    let sources = samples::sources();
+    let mut encoded = Vec::new();
+    TreeSource::put_all(&sources, &mut encoded);
+    let golden = vectors::golden("program/sources.bin", || encoded.clone());
+    assert_eq!(Hex(&encoded), Hex(&golden));
+    let read = TreeSource::read_all(&mut Reader::new(&golden[..]), samples::SOURCES);
+    assert_eq!(read, Ok(sources));
+}
+
+#[test]
+fn segments() {
+    let streams: [Vec<u8>; STREAMS] =
+        [b"program", b"tree   ", b"copy   ", b"residue", b"literal"].map(|text| text.to_vec());
+    let demand = [[3, 0, 0, 0, 0], [7, 7, 0, 0, 0]];
+    let mut encoded = Vec::new();
+    put_segment(1, &streams, &demand, &mut encoded);
+    let golden = vectors::golden("segment/five-streams.bin", || encoded.clone());
+    assert_eq!(Hex(&encoded), Hex(&golden));
+    let (mut demux, coder) = Demux::start(&golden[..], 0).unwrap().unwrap();
+    assert_eq!(coder, 1);
+    for (stream, expected) in Stream::ALL.into_iter().zip(&streams) {
+        let mut read = [0; 7];
+        assert_eq!(demux.read(stream, &mut read), Ok(7));
+        assert_eq!(read, expected[..]);
+    }
+    assert!(demux.finish(0).is_ok());
+}
+
+/// The rows of the README: name of the vector, what it is, where it is refused.
+fn explained() -> Vec<(String, String, String)> {
+    let readme = Spec(include_str!("vectors/README.md"));
+    let mut explained = Vec::new();
+    for section in readme.0.split("\n## ").skip(1) {
+        let kind = section.lines().next().unwrap();
+        for row in readme.rows(kind) {
+            let [file, what, refused_where] = row.try_into().unwrap();
+            explained.push((format!("{}{file}", kind.trim_matches('`')), what, refused_where));
+        }
+    }
+    explained
+}
+
+#[test]
+fn what_must_be_refused_is_refused_for_its_reason() {
+    for (name, _, refused_where) in explained() {
+        let (kind, file) = name.split_once('/').unwrap();
+        assert_eq!(file.starts_with("refused-"), !refused_where.is_empty(), "{name}");
+        if refused_where.is_empty() {
+            continue;
+        }
+        let bytes = vectors::vector(&name);
+        let again = match kind {
+            "tree" => tree_again(&bytes),
+            "release" => release_again(&bytes),
+            "front" => front_again(&bytes),
+            "tree_edit" => edits_again(&bytes),
+            "program" => match file.starts_with("refused-sources") {
+                true => sources_again(&bytes, samples::SOURCES),
+                false => steps_again(&bytes),
+            },
+            other => panic!("no decoder for {other}"),
+        };
+        let error = again.expect_err(&name).to_string();
+        let place = error.replace(" ends early at", " at");
+        assert!(place.starts_with(&refused_where), "{name}: {error}");
+    }
+}
+
+#[test]
+fn each_vector_is_explained() {
+    let explained: Vec<String> = explained()
+        .into_iter()
+        .map(|(name, what, _)| {
+            assert!(what.len() > 10, "{name}: {what}");
+            name
+        })
+        .collect();
+    assert_eq!(explained.iter().collect::<BTreeSet<_>>().len(), explained.len());
+    assert_eq!(BTreeSet::from_iter(explained), BTreeSet::from_iter(vectors::names()));
+}

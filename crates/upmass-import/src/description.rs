@@ -1,0 +1,103 @@
+//! `release.toml`: what a release is made from, in words that people write.
+//!
+//! [`read_description`] reads the file and refuses whatever it does not understand, with the
+//! line and what would be right. [`import_release`] then imports all sources, finds the boot
+//! files of each system and makes the [`Release`](upmass_format::release::Release). What may
+//! be in the file is told in `docs/release-toml.md`.
+
+mod error;
+mod glob;
+mod import;
+mod read;
+mod resolve;
+mod suggest;
+mod table;
+mod values;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use upmass_format::release::InstallPath;
+
+pub use self::error::{DescriptionError, Problem};
+pub use self::glob::PathPattern;
+pub use self::import::{ComponentReport, ImportedRelease, import_release};
+use crate::{ImportOptions, NixSource, TarSource};
+
+/// A description whose every name, pattern and value is valid; whether its sources exist is
+/// seen when they are imported.
+#[derive(Debug, Clone)]
+pub struct Description {
+    path: PathBuf,
+    machine: String,
+    version: String,
+    counter: u64,
+    labels: BTreeMap<String, String>,
+    components: Vec<ComponentDescription>,
+    systems: Vec<SystemDescription>,
+    /// Index into `systems`.
+    fallback: usize,
+}
+
+/// A source, and what becomes of it.
+#[derive(Debug, Clone)]
+struct ComponentDescription {
+    name: String,
+    line: usize,
+    source: Source,
+    /// `/` for a Nix closure, where every store path has its own.
+    install: InstallPath,
+    options: ImportOptions,
+    /// Indexes into [`Description::components`].
+    references: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Directory(PathBuf),
+    Tar(TarSource),
+    Nix(NixSource),
+}
+
+#[derive(Debug, Clone)]
+struct SystemDescription {
+    name: String,
+    labels: BTreeMap<String, String>,
+    /// Indexes into [`Description::components`].
+    components: Vec<usize>,
+    /// In the order in which the loader takes the files.
+    boot: Vec<BootDescription>,
+    command_line: String,
+}
+
+/// Where a boot file is to be found.
+#[derive(Debug, Clone)]
+struct BootDescription {
+    kind: upmass_format::release::BootKind,
+    pattern: PathPattern,
+    line: usize,
+}
+
+impl Description {
+    /// The file it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The machine type.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    /// The name of the release for people.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// Reads a description and checks all that can be checked without its sources. Paths in it are
+/// relative to the directory of the file.
+pub fn read_description(path: &Path) -> Result<Description, DescriptionError> {
+    read::read(path).map_err(|fault| fault.in_file(path))
+}

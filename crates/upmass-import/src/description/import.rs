@@ -1,0 +1,307 @@
+//! From a description to a release whose trees are all in the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use upmass_format::release::{BootFile, Component, InstallPath, LABEL_VERSION, Release, System};
+use upmass_format::{TreeId, TreePath};
+use upmass_store::Store;
+
+use super::error::{DescriptionError, Fault, Problem};
+use super::view::{Found, Trees, View};
+use super::{BootDescription, ComponentDescription, Description, Source, SystemDescription};
+use crate::{ImportError, Imported, NixSource, import_directory, import_nix, import_tar};
+
+/// A release whose trees and objects are in the store and durable. It is not recorded: until
+/// [`Store::record`], the next collection removes what only it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedRelease {
+    /// The release.
+    pub release: Release,
+    /// One for each of the release's components, in their order.
+    pub components: Vec<ComponentReport>,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What the import of a component took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentReport {
+    /// Its name in the release.
+    pub name: String,
+    /// Regular files.
+    pub files: u64,
+    /// Their length in bytes.
+    pub bytes: u64,
+    /// Bytes that were hashed; the others were known from the last import.
+    pub hashed_bytes: u64,
+}
+
+/// Imports all sources of a description and makes the release. `progress` is told the bytes of
+/// each file that was taken.
+///
+/// # Errors
+/// The line of the description that is at fault, and why.
+pub fn import_release(
+    store: &Store,
+    description: &Description,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<ImportedRelease, DescriptionError> {
+    let mut import =
+        Import { store, description, progress, drafts: BTreeMap::new(), warnings: Vec::new() };
+    import.run().map_err(|fault| fault.in_file(description.path()))
+}
+
+struct Import<'a> {
+    store: &'a Store,
+    description: &'a Description,
+    progress: &'a (dyn Fn(u64) + Sync),
+    /// By name, as a release has them.
+    drafts: BTreeMap<String, Draft>,
+    warnings: Vec<String>,
+}
+
+/// A component of the release, before all names are known.
+struct Draft {
+    install: InstallPath,
+    tree: TreeId,
+    /// Names.
+    references: Vec<String>,
+    report: ComponentReport,
+    /// Index of the description it comes from.
+    source: usize,
+}
+
+impl Import<'_> {
+    fn run(&mut self) -> Result<ImportedRelease, Fault> {
+        let roots = self.import_sources()?;
+        self.add_references(&roots);
+        let names: Vec<&String> = self.drafts.keys().collect();
+        let index = |name: &String| {
+            names.binary_search(&name).expect("each reference is to a component of the release")
+        };
+        let ascending = |names: &mut dyn Iterator<Item = &String>| {
+            let mut indexes: Vec<usize> = names.map(index).collect();
+            indexes.sort_unstable();
+            indexes.dedup();
+            indexes
+        };
+        let components = self.drafts.iter().map(|(name, draft)| Component {
+            name: name.clone(),
+            install: draft.install.clone(),
+            references: ascending(&mut draft.references.iter()),
+            tree: draft.tree,
+        });
+        let mut labels = self.description.labels.clone();
+        labels.insert(LABEL_VERSION.to_owned(), self.description.version.clone());
+        let mut release = Release {
+            machine: self.description.machine.clone(),
+            counter: self.description.counter,
+            labels,
+            components: components.collect(),
+            systems: Vec::new(),
+            fallback: 0,
+        };
+
+        let trees = Trees::new(self.store);
+        let mut systems = Vec::new();
+        for described in &self.description.systems {
+            let system = System {
+                name: described.name.clone(),
+                labels: described.labels.clone(),
+                roots: ascending(&mut described.components.iter().flat_map(|root| &roots[*root])),
+                boot: Vec::new(),
+                command_line: described.command_line.clone(),
+            };
+            let view = View::new(&trees, &release, release.closure(&system));
+            systems.push(System { boot: find_boot_files(&view, described)?, ..system });
+        }
+        systems.sort_by(|a, b| a.name.cmp(&b.name));
+        let fallback = &self.description.systems[self.description.fallback].name;
+        let position = systems.iter().position(|system| system.name == *fallback);
+        release.fallback = position.expect("the fallback is one of the systems");
+        release.systems = systems;
+        release.to_bytes().map_err(|source| Problem::Release { source })?;
+
+        let components = self.drafts.values().map(|draft| draft.report.clone()).collect();
+        Ok(ImportedRelease { release, components, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    /// Imports all sources. Says, for each described component, which components of the release
+    /// stand for it.
+    fn import_sources(&mut self) -> Result<Vec<Vec<String>>, Fault> {
+        let components = &self.description.components;
+        let mut roots = vec![Vec::new(); components.len()];
+        for (index, component) in components.iter().enumerate() {
+            let (store, options) = (self.store, &component.options);
+            let imported = match &component.source {
+                Source::Nix(source) => {
+                    if roots[index].is_empty() {
+                        self.import_closure(&source.store_root, &mut roots)?;
+                    }
+                    continue;
+                }
+                Source::Directory(path) => import_directory(store, path, options, self.progress),
+                Source::Tar(source) => import_tar(store, source.clone(), options, self.progress),
+            };
+            let imported = imported.map_err(|error| failed(component, error))?;
+            let (name, install) = (component.name.clone(), component.install.clone());
+            self.add(index, name.clone(), install, Vec::new(), imported)?;
+            roots[index] = vec![name];
+        }
+        Ok(roots)
+    }
+
+    /// Imports, at once, the closures of all components from one Nix store: they may share most
+    /// of it.
+    fn import_closure(
+        &mut self,
+        store_root: &Option<PathBuf>,
+        roots: &mut [Vec<String>],
+    ) -> Result<(), Fault> {
+        let components = &self.description.components;
+        // Which component each root is of.
+        let mut owners = Vec::new();
+        let mut source = NixSource { roots: Vec::new(), store_root: store_root.clone() };
+        for (index, component) in components.iter().enumerate() {
+            if let Source::Nix(other) = &component.source
+                && other.store_root == *store_root
+            {
+                owners.extend(std::iter::repeat_n(index, other.roots.len()));
+                source.roots.extend(other.roots.iter().cloned());
+            }
+        }
+        let options = &components[owners[0]].options;
+        let closure = import_nix(self.store, &source, options, self.progress).map_err(|error| {
+            let root = match &error {
+                ImportError::Nix(error) => error.root(),
+                _ => None,
+            };
+            let position = root.and_then(|root| source.roots.iter().position(|r| r == root));
+            failed(&components[owners[position.unwrap_or(0)]], error)
+        })?;
+        for (owner, root) in owners.iter().zip(&closure.roots) {
+            let name = closure.components[*root].name.clone();
+            if !roots[*owner].contains(&name) {
+                roots[*owner].push(name);
+            }
+        }
+        self.warnings.extend(closure.warnings);
+        for component in closure.components {
+            let crate::ImportedComponent { name, install, references, imported } = component;
+            self.add(owners[0], name, install, references, imported)?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        source: usize,
+        name: String,
+        install: InstallPath,
+        references: Vec<String>,
+        imported: Imported,
+    ) -> Result<(), Fault> {
+        let Imported { tree, files, bytes, hashed_bytes, warnings } = imported;
+        if let Some(known) = self.drafts.get(&name) {
+            if (known.tree, &known.install, &known.references) == (tree, &install, &references) {
+                return Ok(());
+            }
+            let components = &self.description.components;
+            let (place, other) = (place(&components[source]), place(&components[known.source]));
+            let line = components[source].line;
+            return Err(Fault::at(line, Problem::Differs { place, name, other }));
+        }
+        let told = |warning| format!("component \"{name}\": {warning}");
+        self.warnings.extend(warnings.into_iter().map(told));
+        let report = ComponentReport { name: name.clone(), files, bytes, hashed_bytes };
+        self.drafts.insert(name, Draft { install, tree, references, report, source });
+        Ok(())
+    }
+
+    /// Adds the references that the description names.
+    fn add_references(&mut self, roots: &[Vec<String>]) {
+        for (component, names) in self.description.components.iter().zip(roots) {
+            for name in names.iter().filter(|_| !component.references.is_empty()) {
+                let draft = self.drafts.get_mut(name).expect("each root was added");
+                draft.references.extend(
+                    component.references.iter().flat_map(|reference| roots[*reference].clone()),
+                );
+            }
+        }
+    }
+}
+
+fn find_boot_files(view: &View<'_>, system: &SystemDescription) -> Result<Vec<BootFile>, Fault> {
+    system.boot.iter().map(|boot| find_boot_file(view, system, boot)).collect()
+}
+
+fn find_boot_file(
+    view: &View<'_>,
+    system: &SystemDescription,
+    boot: &BootDescription,
+) -> Result<BootFile, Fault> {
+    let place = format!("system \"{}\"", system.name);
+    let key = boot.kind.word();
+    let pattern = boot.pattern.to_string();
+    let matches = match view.find(&boot.pattern)? {
+        Ok(matches) => matches,
+        Err(nearest) => {
+            let names = view.names(&nearest)?.iter().map(ToString::to_string).collect();
+            let (found, more) = few(names);
+            let directory = format!("/{nearest}");
+            let problem = Problem::NoBootFile { place, key, pattern, directory, found, more };
+            return Err(Fault::at(boot.line, problem));
+        }
+    };
+    // Several names may lead to one file.
+    let mut files: BTreeMap<(usize, &TreePath), &TreePath> = BTreeMap::new();
+    for (written, found) in &matches {
+        if let Found::File { component, path } = found {
+            files.entry((*component, path)).or_insert(written);
+        }
+    }
+    let problem = match (files.len(), files.first_key_value()) {
+        (1, Some(((component, path), _))) => {
+            let (component, path) = (*component, (*path).clone());
+            return Ok(BootFile { kind: boot.kind, component, path });
+        }
+        (0, _) => {
+            let (written, found) = &matches[0];
+            let what = match found {
+                Found::Missing(path) => format!("leads to /{path}, which is not in the system"),
+                Found::TooManyLinks => "is a chain of more than 40 links".to_owned(),
+                Found::Other(what) => format!("is {what}"),
+                Found::Directory(_) => "is a directory".to_owned(),
+                Found::File { .. } => unreachable!("there are no files"),
+            };
+            Problem::NotAFile { place, key, path: format!("/{written}"), what }
+        }
+        _ => {
+            let mut written: Vec<&TreePath> = files.into_values().collect();
+            written.sort();
+            let (found, more) = few(written.iter().map(|path| format!("/{path}")).collect());
+            Problem::SeveralBootFiles { place, key, pattern, found, more }
+        }
+    };
+    Err(Fault::at(boot.line, problem))
+}
+
+/// The first few, and how many more there are.
+fn few(mut all: Vec<String>) -> (Vec<String>, usize) {
+    let more = all.len().saturating_sub(FEW);
+    all.truncate(FEW);
+    (all, more)
+}
+
+fn failed(component: &ComponentDescription, error: ImportError) -> Fault {
+    let source = Box::new(error);
+    Fault::at(component.line, Problem::Import { place: place(component), source })
+}
+
+fn place(component: &ComponentDescription) -> String {
+    format!("component \"{}\"", component.name)
+}
+
+/// How many of the files that were found an error names.
+const FEW: usize = 5;

@@ -1,0 +1,139 @@
+//! Single values of a description: what each may be, and what is said when it is not.
+
+use std::collections::BTreeMap;
+
+use upmass_format::release::{BootKind, MAX_NAME, MAX_TEXT};
+use upmass_format::tree::MtimePolicy;
+
+use super::error::Fault;
+use super::glob::PathPattern;
+use super::table::{Table, Value};
+use super::{BootDescription, Source};
+use crate::{ImportOptions, Owners};
+
+/// How a source is taken over.
+pub(super) fn options(table: &Table<'_>, source: &Source) -> Result<ImportOptions, Fault> {
+    if matches!(source, Source::Nix(_)) {
+        let why = "has no meaning beside a Nix source: store paths are normalised";
+        table.refuse("mtimes", why)?;
+        table.refuse("owners", why)?;
+    }
+    let mut options = ImportOptions::default();
+    if let Some(value) = table.get("mtimes") {
+        let expected = "\"normalised\" or \"kept\"";
+        options.mtimes = match value.string(expected)? {
+            "normalised" => MtimePolicy::Normalised,
+            "kept" => MtimePolicy::Kept,
+            other => return Err(value.wrong(expected, format!("{other:?}"))),
+        };
+    }
+    if let Some(value) = table.get("owners") {
+        options.owners = owners(&value)?;
+    }
+    Ok(options)
+}
+
+fn owners(value: &Value<'_>) -> Result<Owners, Fault> {
+    let expected = "\"keep\", \"root\" or { uids = [[1000, 0]], gids = [[1000, 0]] }";
+    if value.is_string() {
+        return match value.string(expected)? {
+            "keep" => Ok(Owners::Keep),
+            "root" => Ok(Owners::Root),
+            other => Err(value.wrong(expected, format!("{other:?}"))),
+        };
+    }
+    let table = value.table("\"owners\"".to_owned(), expected)?;
+    table.only(&["uids", "gids"])?;
+    let list = |key| table.get(key).map_or(Ok(Vec::new()), |value| pairs(&value));
+    Ok(Owners::Map { uids: list("uids")?, gids: list("gids")? })
+}
+
+/// Pairs of an id and the id it becomes, no id twice.
+fn pairs(value: &Value<'_>) -> Result<Vec<(u32, u32)>, Fault> {
+    let expected = "a list of pairs [from, to] of ids";
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for pair in value.list(expected)? {
+        let ids = pair.list(expected)?;
+        let [from, to] = ids.as_slice() else {
+            return Err(pair.wrong(expected, format!("a list of {}", ids.len())));
+        };
+        // The largest of 32 bits stands for "no id" in system calls.
+        let id = |value: &Value<'_>| value.number(u64::from(u32::MAX) - 1).map(|id| id as u32);
+        let from_id = id(from)?;
+        if pairs.iter().any(|(known, _)| *known == from_id) {
+            return Err(from.wrong("each id once", format!("{from_id} a second time")));
+        }
+        pairs.push((from_id, id(to)?));
+    }
+    Ok(pairs)
+}
+
+/// Kernel, initial RAM disks and device tree, in this order.
+pub(super) fn boot(table: &Table<'_>) -> Result<Vec<BootDescription>, Fault> {
+    let mut boot = Vec::new();
+    let mut take = |kind: BootKind, value: &Value<'_>| {
+        let expected = "an absolute path or pattern, such as \"/boot/vmlinuz-*\"";
+        let text = value.string(expected)?;
+        let pattern = PathPattern::new(text)
+            .map_err(|expected| value.wrong(expected, format!("{text:?}")))?;
+        boot.push(BootDescription { kind, pattern, line: value.line });
+        Ok::<(), Fault>(())
+    };
+    let (kernel, initrd, dtb) = (table.get("kernel"), table.get("initrd"), table.get("dtb"));
+    if kernel.is_none() {
+        let why = "has no meaning without \"kernel\": add one, or remove it";
+        table.refuse("initrd", why)?;
+        table.refuse("dtb", why)?;
+    }
+    kernel.iter().try_for_each(|value| take(BootKind::Kernel, value))?;
+    for value in initrd.iter().flat_map(Value::one_or_more) {
+        take(BootKind::Initrd, &value)?;
+    }
+    dtb.iter().try_for_each(|value| take(BootKind::DeviceTree, value))?;
+    Ok(boot)
+}
+
+/// The table "labels", where there is one.
+pub(super) fn labels(table: &Table<'_>) -> Result<BTreeMap<String, String>, Fault> {
+    let Some(value) = table.get("labels") else {
+        return Ok(BTreeMap::new());
+    };
+    value.strings(|label| {
+        if !is_name(label.key()) {
+            let found = format!("{:?}", label.key());
+            return Err(value.wrong("labels named by 1 to 255 bytes of text", found));
+        }
+        text(label, "a text in quotes")
+    })
+}
+
+/// A name: 1 to 255 bytes of text in one line.
+pub(super) fn name(value: &Value<'_>) -> Result<String, Fault> {
+    let expected = "1 to 255 bytes of text in one line";
+    let text = value.string(expected)?;
+    if is_name(text) { Ok(text.to_owned()) } else { Err(value.wrong(expected, shown(text))) }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A text of one line.
+pub(super) fn text(value: &Value<'_>, expected: &str) -> Result<String, Fault> {
+    let text = value.string(expected)?;
+    if text.len() > MAX_TEXT {
+        let expected = format!("at most {MAX_TEXT} bytes");
+        return Err(value.wrong(expected, text.len().to_string()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(value.wrong(format!("{expected}, without control characters"), shown(text)));
+    }
+    Ok(text.to_owned())
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,153 @@
+//! Imports a Nix closure: every store path that the roots need becomes a component.
+//!
+//! What a store path refers to is asked of the Nix database, through `nix-store`; where there
+//! is none, or the store is a copy without one, the contents are looked through for the hashes
+//! of other store paths, as Nix itself does when it registers a build.
+//!
+//! A component depends only on what Nix hashes of a store path (its NAR): names, contents,
+//! link targets and whether a file is executable. Modes become 0444 and 0555, the owner root,
+//! extended attributes are dropped, and files that store optimisation linked to each other are
+//! separate again. So the same store path gives the same tree on every machine.
+//!
+//! A store path may be a single file or link. The root of a tree is always a directory, so
+//! such a component is a tree with this one entry, which is installed at the store directory
+//! itself (`/nix/store`); several components may be installed there side by side.
+
+mod component;
+mod contents;
+mod database;
+mod error;
+mod path;
+pub(crate) mod scan;
+
+use std::path::{Path, PathBuf};
+
+use upmass_format::release::InstallPath;
+use upmass_store::Store;
+
+use self::component::Shape;
+use self::database::{References, Unavailable};
+pub use self::error::NixError;
+use self::path::{Chroot, StorePath};
+use crate::{ImportOptions, Imported};
+
+/// What to import from a Nix store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NixSource {
+    /// Store paths, paths below them, or links to them such as `result`.
+    pub roots: Vec<PathBuf>,
+    /// The directory above `/nix/store`, for a store that is not this machine's own: what
+    /// `nix --store DIR` calls a chroot store.
+    pub store_root: Option<PathBuf>,
+}
+
+/// A closure whose trees are in the store and durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedClosure {
+    /// All store paths of the closure, ascending by name.
+    pub components: Vec<ImportedComponent>,
+    /// For each of [`NixSource::roots`], the index of its component.
+    pub roots: Vec<usize>,
+    /// Where the references come from.
+    pub references_from: ReferencesFrom,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One store path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedComponent {
+    /// The base name of the store path: `<hash>-<name>`.
+    pub name: String,
+    /// The store path, or the store directory where the store path is a single file or link.
+    pub install: InstallPath,
+    /// The names of the components it refers to, ascending; its own is among them if it
+    /// mentions itself.
+    pub references: Vec<String>,
+    /// Tree and statistics.
+    pub imported: Imported,
+}
+
+/// Who said which store path refers to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferencesFrom {
+    /// The Nix database.
+    Database,
+    /// The hashes in the contents.
+    Contents,
+}
+
+/// Imports all store paths in the closure of the roots. On return all of it is durable.
+///
+/// Of the options, owners and modification times have no effect: store paths are normalised.
+/// `progress` is told the bytes of each file that was taken.
+///
+/// # Errors
+/// [`ImportError::Nix`](crate::ImportError::Nix) where the roots or the Nix store are at fault.
+pub fn import_nix(
+    store: &Store,
+    source: &NixSource,
+    options: &ImportOptions,
+    progress: &(dyn Fn(u64) + Sync),
+) -> crate::Result<ImportedClosure> {
+    let chroot = Chroot::new(source.store_root.as_deref())?;
+    let roots = resolve(&chroot, &source.roots)?;
+    let mut warnings = Vec::new();
+    let (references, references_from) = match database::closure(&chroot, &roots) {
+        Ok(references) => (references, ReferencesFrom::Database),
+        Err(unavailable) => {
+            if let Unavailable::Failed(why) = unavailable {
+                warnings.push(format!(
+                    "the Nix database was not used, references come from contents: {why}"
+                ));
+            }
+            (contents::closure(&chroot, &roots)?, ReferencesFrom::Contents)
+        }
+    };
+    let dir = &roots[0].dir;
+    let index_of = |base: &String| {
+        let found = references.keys().position(|name| name == base);
+        found.expect("a closure has all its roots")
+    };
+    let roots = roots.iter().map(|root| index_of(&root.base)).collect();
+    let components = import_all(store, &chroot, dir, references, options, progress)?;
+    Ok(ImportedClosure { components, roots, references_from, warnings })
+}
+
+fn resolve(chroot: &Chroot, roots: &[PathBuf]) -> Result<Vec<StorePath>, NixError> {
+    let mut resolved: Vec<StorePath> = Vec::new();
+    for root in roots {
+        let found = chroot.resolve(root)?;
+        if let Some(first) = resolved.first()
+            && first.dir != found.dir
+        {
+            let (root, expected) = (root.clone(), first.dir.clone());
+            return Err(NixError::OtherStore { root, expected, found: found.dir });
+        }
+        resolved.push(found);
+    }
+    if resolved.is_empty() { Err(NixError::NoRoots) } else { Ok(resolved) }
+}
+
+fn import_all(
+    store: &Store,
+    chroot: &Chroot,
+    dir: &Path,
+    references: References,
+    options: &ImportOptions,
+    progress: &(dyn Fn(u64) + Sync),
+) -> crate::Result<Vec<ImportedComponent>> {
+    let import = |(name, references): (String, Vec<String>)| {
+        let path = dir.join(&name);
+        let on_host = chroot.on_host(&path);
+        let (shape, imported) = component::import(store, &on_host, &name, options, progress)?;
+        let install = match shape {
+            Shape::Directory => path.as_path(),
+            Shape::Single => dir,
+        };
+        let install = InstallPath::new(install.as_os_str().as_encoded_bytes())
+            .expect("a store path is absolute and has no . or ..");
+        Ok(ImportedComponent { name, install, references, imported })
+    };
+    references.into_iter().map(import).collect()
+}

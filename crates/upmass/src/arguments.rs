@@ -1,0 +1,264 @@
+//! All commands and options in one definition: help, man pages and completions come from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Updates for devices that are expensive to reach.
+///
+/// Describe what a device has (`release`), make the smallest file that leads from one release
+/// to another (`update`), and execute it on the device (`apply`).
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (trying again is useless),
+/// 4 temporary (trying again may help), 5 nothing to do.
+#[derive(Debug, Parser)]
+#[command(name = "upmass", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a key pair for signing updates: NAME.key (secret) and NAME.pub
+    ///
+    /// Both files are in minisign's format.
+    Keygen(Keygen),
+    /// Import what a description names and record it as a release
+    ///
+    /// Prints the id of the release. The description is a TOML file; see docs/release-toml.md.
+    Release(ReleaseArguments),
+    /// Build the update that leads from one release to another
+    ///
+    /// Both releases must be in the store. The device needs only the old one.
+    Update(Update),
+    /// Apply an update to the store of this device
+    ///
+    /// Refuses, before anything is written, what no trusted key signed, what starts from a
+    /// release that is not there, and what is for another machine or too large. May be
+    /// interrupted at any point and run again.
+    Apply(Apply),
+    /// Write a system of a release into a directory, exactly
+    Checkout(Checkout),
+    /// Say what is in an update file, and what takes its bytes
+    Inspect(Inspect),
+    /// Say what differs between two releases, file by file
+    Diff(Diff),
+    /// List the files of a release
+    Ls(Ls),
+    /// Say what a release is made of
+    Show(Show),
+    /// List the releases in the store
+    Log(Log),
+    /// Hash everything in the store again, and say what is damaged and who needs it
+    Check(Check),
+    /// Remove what no release needs
+    Collect(Collect),
+    /// Stop keeping a release; its files go with the next `collect`
+    Remove(Remove),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct StoreArgument {
+    /// The store: a directory
+    #[arg(long, value_name = "DIR", env = "UPMASS_STORE")]
+    pub store: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct JsonArgument {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Name of the two files, without ending
+    #[arg(short, long, value_name = "NAME")]
+    pub output: PathBuf,
+    /// Lock the secret key with the password in this file (one line)
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseArguments {
+    /// The description, usually release.toml
+    pub description: PathBuf,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Update {
+    /// OLD and NEW; only NEW with --full. A release is its id, the first digits of it, or its
+    /// version
+    #[arg(value_name = "RELEASE", num_args = 1..=2, required = true)]
+    pub releases: Vec<String>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Start from nothing: for devices that have no release of this line
+    #[arg(long)]
+    pub full: bool,
+    /// Sign with this secret key; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// Unlock the secret keys with the password in this file (one line)
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Do not sign
+    #[arg(long, conflicts_with = "key")]
+    pub unsigned: bool,
+    /// New content after which a device can go on when it is interrupted, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub segment: u64,
+    /// Memory for matching, in MiB; a single large file may need more
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
+    pub memory: u64,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The update file
+    pub update: PathBuf,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    /// A directory with the public keys (*.pub) that are trusted
+    #[arg(long, value_name = "DIR", env = "UPMASS_TRUST")]
+    pub trust: Option<PathBuf>,
+    /// Apply whatever comes, signed or not: for trials on a desk
+    #[arg(long, conflicts_with = "trust")]
+    pub allow_unsigned: bool,
+    /// Refuse updates for another machine type than this; else that of the releases in the
+    /// store
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<String>,
+    /// Refuse updates that need more memory than this, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Checkout {
+    /// RELEASE or RELEASE/SYSTEM; without a system the fallback
+    #[arg(value_name = "RELEASE[/SYSTEM]")]
+    pub system: String,
+    /// Where to: missing or an empty directory
+    pub directory: PathBuf,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    /// Give all files to the current user, as needed without root
+    #[arg(long)]
+    pub as_current_user: bool,
+    /// Return only when all of it is durable
+    #[arg(long)]
+    pub durable: bool,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The update file
+    pub update: PathBuf,
+    /// A store that has the base, so that costs can be told by component
+    #[arg(long, value_name = "DIR", env = "UPMASS_STORE")]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The old release
+    pub old: String,
+    /// The new release
+    pub new: String,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// RELEASE or RELEASE/SYSTEM; without a system the fallback
+    #[arg(value_name = "RELEASE[/SYSTEM]")]
+    pub system: String,
+    /// Only what is at or below this path in the system
+    #[arg(default_value = "/")]
+    pub path: String,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The release
+    pub release: String,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Log {
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Collect {
+    #[command(flatten)]
+    pub store: StoreArgument,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The release
+    pub release: String,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}

@@ -1,0 +1,101 @@
+//! `upmass update`
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+use upmass_build::{Built, Options, build_update};
+use upmass_format::payload::Stream;
+
+use crate::arguments::Update;
+use crate::failure::{Failure, Kind};
+use crate::{Outcome, keys, output, progress, releases};
+
+pub fn run(arguments: &Update) -> Outcome {
+    let (old, new) = match (&arguments.releases[..], arguments.full) {
+        ([new], true) => (None, new),
+        ([old, new], false) => (Some(old), new),
+        ([_], false) => {
+            let message = "expected OLD and NEW; for an update from nothing: --full NEW";
+            return Err(Failure::new(Kind::Usage, message));
+        }
+        _ => {
+            let message = "--full takes one release: the new one";
+            return Err(Failure::new(Kind::Usage, message));
+        }
+    };
+    if arguments.key.is_empty() && !arguments.unsigned {
+        let message = "expected --key FILE to sign with (make one with `upmass keygen`), or \
+                       --unsigned for an update that devices refuse";
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    let signing = keys::secret(&arguments.key, arguments.password_file.as_deref())?;
+    let store = super::open(&arguments.store)?;
+    let base = old.map(|word| releases::find(&store, word)).transpose()?.map(|(id, _)| id);
+    let (target, _) = releases::find(&store, new)?;
+    let options = Options { segment: arguments.segment << 20, memory: arguments.memory << 20 };
+    let bar = progress::bytes("matching", Some(0));
+    let built = build_update(&store, base, target, &signing, &options, &|progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    })?;
+    bar.finish_and_clear();
+    write(&arguments.output, &built)?;
+    report(arguments, &built)
+}
+
+/// Writes beside the final name and renames, so that a file of that name is always whole.
+fn write(path: &Path, built: &Built) -> Outcome {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    File::create(partial)
+        .and_then(|mut file| {
+            file.write_all(&built.front.to_bytes())?;
+            file.write_all(&built.payload)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(partial, path))
+        .map_err(|error| {
+            let _ = fs::remove_file(partial);
+            Failure::io("write", path, error)
+        })
+}
+
+fn report(arguments: &Update, built: &Built) -> Outcome {
+    let summary = &built.summary;
+    let bytes = built.front.file_len();
+    if arguments.json.json {
+        let streams: serde_json::Map<_, _> = Stream::ALL
+            .iter()
+            .zip(summary.streams)
+            .map(|(stream, bytes)| (stream.word().to_owned(), bytes.into()))
+            .collect();
+        return output::json(json!({
+            "file": arguments.output.display().to_string(),
+            "bytes": bytes,
+            "front_bytes": built.front.payload_offset(),
+            "target": built.front.header.target.to_string(),
+            "memory_kib": built.front.header.memory_kib,
+            "space_kib": built.front.header.space_kib,
+            "objects": summary.objects,
+            "object_bytes": summary.object_bytes,
+            "patched": summary.patched,
+            "patched_bytes": summary.patched_bytes,
+            "streams": streams,
+        }));
+    }
+    output::line(&format!("{} bytes  {}", output::bytes(bytes), arguments.output.display()))?;
+    output::note(format_args!(
+        "{} new files of {} bytes, {} of them ({} bytes) from old ones; the device needs {} KiB \
+         of memory and {} KiB of space",
+        output::bytes(summary.objects),
+        output::bytes(summary.object_bytes),
+        output::bytes(summary.patched),
+        output::bytes(summary.patched_bytes),
+        output::bytes(built.front.header.memory_kib),
+        output::bytes(built.front.header.space_kib),
+    ));
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The last layer: what went wrong, as one sentence and an exit status.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use upmass_apply::{ApplyError, Blame};
+use upmass_build::BuildError;
+use upmass_import::DescriptionError;
+use upmass_store::StoreError;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+/// What the caller can do about it: the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed.
+    Failed = 1,
+    /// The words of the command are wrong.
+    Usage = 2,
+    /// Refused; trying again is useless.
+    Refused = 3,
+    /// Trying again may help.
+    Temporary = 4,
+    /// There was nothing to do.
+    NothingToDo = 5,
+    /// Nobody reads what is printed; no failure.
+    BrokenPipe = 0,
+}
+
+impl Failure {
+    /// A failure of a kind with its sentence.
+    pub fn new(kind: Kind, message: impl Display) -> Self {
+        Self { kind, message: message.to_string() }
+    }
+
+    /// The input is wrong, so that trying again is useless.
+    pub fn refused(message: impl Display) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    /// Something could not be read or written.
+    pub fn io(action: &str, path: &std::path::Path, error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{BrokenPipe, QuotaExceeded, StorageFull};
+        let kind = match error.kind() {
+            BrokenPipe => Kind::BrokenPipe,
+            StorageFull | QuotaExceeded => Kind::Temporary,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, format_args!("{action} {}: {error}", path.display()))
+    }
+
+    /// Prints the sentence.
+    pub fn report(&self) {
+        if self.kind == Kind::NothingToDo {
+            eprintln!("upmass: {}", self.message);
+        } else if self.kind != Kind::BrokenPipe {
+            eprintln!("upmass: error: {}", self.message);
+        }
+    }
+
+    /// The exit status.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            error if error.is_temporary() => Kind::Temporary,
+            StoreError::NotAStore { .. }
+            | StoreError::OtherVersion { .. }
+            | StoreError::MissingRelease { .. } => Kind::Refused,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Store(error) => error.into(),
+            error => {
+                let kind = match error.blame() {
+                    Blame::Update | Blame::NotForThisDevice => Kind::Refused,
+                    Blame::Temporary => Kind::Temporary,
+                    Blame::Store => Kind::Failed,
+                };
+                Self::new(kind, error)
+            }
+        }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Store(error) => error.into(),
+            BuildError::SameRelease(_) => Self::new(Kind::NothingToDo, error),
+            BuildError::OtherMachine { .. } | BuildError::TooLong { .. } => Self::refused(error),
+            error => Self::new(Kind::Failed, error),
+        }
+    }
+}
+
+impl From<DescriptionError> for Failure {
+    fn from(error: DescriptionError) -> Self {
+        let kind = match &error {
+            error if error.is_bad_input() => Kind::Refused,
+            error if error.is_temporary() => Kind::Temporary,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<upmass_checkout::CheckoutError> for Failure {
+    fn from(error: upmass_checkout::CheckoutError) -> Self {
+        Self::new(Kind::Failed, error)
+    }
+}

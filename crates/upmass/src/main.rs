@@ -1,0 +1,31 @@
+//! The `upmass` command. It alone prints, reads the environment and exits; everything else is
+//! in the crates it uses.
+
+mod arguments;
+mod commands;
+mod failure;
+mod keys;
+mod output;
+mod progress;
+mod releases;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match commands::run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            failure.exit_code()
+        }
+    }
+}
+
+/// What every command gives.
+type Outcome = Result<(), Failure>;

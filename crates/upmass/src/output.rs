@@ -1,0 +1,76 @@
+//! Results on stdout: text for people, or one JSON object.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::Outcome;
+use crate::failure::Failure;
+
+/// The version of all JSON that is printed. It grows when a field goes or changes its meaning.
+const JSON_VERSION: u64 = 1;
+
+/// Prints one JSON object, with its version first.
+pub fn json(fields: Value) -> Outcome {
+    let mut object = Map::new();
+    object.insert("version".to_owned(), JSON_VERSION.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    line(&Value::Object(object).to_string())
+}
+
+/// Prints one line.
+pub fn line(text: &str) -> Outcome {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}").map_err(|error| Failure::io("write", Path::new("stdout"), error))
+}
+
+/// Prints the table with right-aligned columns of numbers and left-aligned ones of text.
+pub fn table(rows: &[Vec<String>]) -> Outcome {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    for row in rows {
+        let mut text = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let is_number = cell.starts_with(|c: char| c.is_ascii_digit());
+            let padding = " ".repeat(width - cell.chars().count());
+            let cell =
+                if is_number { format!("{padding}{cell}") } else { format!("{cell}{padding}") };
+            text.push_str(&cell);
+            text.push_str("  ");
+        }
+        line(text.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A number of bytes with separators: 1,234,567.
+pub fn bytes(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share in percent, with two digits.
+pub fn percent(part: u64, all: u64) -> String {
+    match all {
+        0 => "0 %".to_owned(),
+        all => format!("{:.2} %", part as f64 * 100.0 / all as f64),
+    }
+}
+
+/// A note for people on stderr.
+pub fn note(text: impl std::fmt::Display) {
+    eprintln!("upmass: {text}");
+}

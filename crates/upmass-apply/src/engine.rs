@@ -57,18 +57,11 @@ impl Fitting<'_> {
     pub fn apply(self, progress: &mut dyn FnMut(Progress)) -> Result<Applied> {
         let release = self.front.header.target;
         if self.store.has_release(release)? {
-            return Ok(Applied {
-                release,
-                outcome: Outcome::AlreadyThere,
-            });
+            return Ok(Applied { release, outcome: Outcome::AlreadyThere });
         }
         self.store.lock_for_writing()?;
         let (staging, checkpoint) = Staging::open(&self.store, &self.front)?;
-        let mut work = Work {
-            fitting: &self,
-            failure: Failure::default(),
-            staging,
-        };
+        let mut work = Work { fitting: &self, failure: Failure::default(), staging };
         let made = work.run(checkpoint, progress).and_then(|made| {
             // The commit point: before it the new release is garbage, after it a root.
             self.store.record(&made)?;
@@ -77,10 +70,7 @@ impl Fitting<'_> {
         match made {
             Ok(()) => {
                 work.staging.clear()?;
-                Ok(Applied {
-                    release,
-                    outcome: Outcome::Recorded,
-                })
+                Ok(Applied { release, outcome: Outcome::Recorded })
             }
             Err(error) => Err(work.explain(error)?),
         }
@@ -91,10 +81,7 @@ impl Fitting<'_> {
     }
 
     fn old(&self) -> OldRelease<'_> {
-        OldRelease {
-            store: &self.store,
-            release: self.base_release(),
-        }
+        OldRelease { store: &self.store, release: self.base_release() }
     }
 }
 
@@ -111,12 +98,8 @@ impl<'a> Work<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Release> {
         let mut first = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
-        let prelude = first
-            .prelude(self.fitting.base_release())
-            .map_err(|e| self.kept(e))?;
-        let total = self
-            .plan(&prelude, &mut first)
-            .map_err(|error| self.kept(error))?;
+        let prelude = first.prelude(self.fitting.base_release()).map_err(|e| self.kept(e))?;
+        let total = self.plan(&prelude, &mut first).map_err(|error| self.kept(error))?;
         self.check_space()?;
         let segment = match checkpoint.position {
             0 => Some(first),
@@ -148,9 +131,7 @@ impl<'a> Work<'a> {
     /// Walks all edits once, writing nothing but the list of bases. Gives the number of new
     /// objects.
     fn plan(&self, prelude: &Prelude, segment: &mut Segment<'_>) -> Result<u64> {
-        let mut planned = Planned {
-            bases: self.staging.new_bases()?,
-        };
+        let mut planned = Planned { bases: self.staging.new_bases()? };
         let base = self.fitting.base_release();
         for index in 0..prelude.release.components.len() {
             let tree = match prelude.base_tree(index, base)? {
@@ -159,13 +140,7 @@ impl<'a> Work<'a> {
                 None => None,
             };
             let old = self.fitting.old();
-            edit_tree(
-                &old,
-                tree,
-                &mut segment.edits,
-                &mut planned,
-                std::io::sink(),
-            )?;
+            edit_tree(&old, tree, &mut segment.edits, &mut planned, std::io::sink())?;
         }
         expect_end(&mut segment.edits, "tree stream")?;
         planned.bases.flush()?;
@@ -177,10 +152,7 @@ impl<'a> Work<'a> {
         let needed_kib = needed.saturating_sub(self.staging.done_bytes()? >> 10);
         let free_kib = self.fitting.store.volume().free_space()? >> 10;
         match needed_kib > free_kib {
-            true => Err(ApplyError::NotEnoughSpace {
-                needed_kib,
-                free_kib,
-            }),
+            true => Err(ApplyError::NotEnoughSpace { needed_kib, free_kib }),
             false => Ok(()),
         }
     }
@@ -193,10 +165,7 @@ impl<'a> Work<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         let bases = self.staging.bases()?;
-        let mut waiting = Waiting {
-            batch: self.fitting.store.batch()?,
-            objects: Vec::new(),
-        };
+        let mut waiting = Waiting { batch: self.fitting.store.batch()?, objects: Vec::new() };
         let mut here = checkpoint;
         let mut next = checkpoint.first;
         let mut bytes = 0;
@@ -205,27 +174,20 @@ impl<'a> Work<'a> {
             if step == Step::End {
                 expect_end(&mut segment.program, "program stream")?;
                 let position = segment.close()?;
-                here = Checkpoint {
-                    position,
-                    first: next,
-                };
+                here = Checkpoint { position, first: next };
                 waiting.commit(&mut self.staging, here)?;
                 match (self.open(position)?, next == total) {
                     (None, true) => return Ok(()),
                     (Some(opened), false) => segment = opened,
                     (None, false) => return Err(ended("the last of its objects")),
                     (Some(_), true) => {
-                        return Err(ApplyError::Program(
-                            "segments follow its last object".into(),
-                        ));
+                        return Err(ApplyError::Program("segments follow its last object".into()));
                     }
                 }
                 continue;
             }
             if next == total {
-                return Err(ApplyError::Program(
-                    "it makes objects that no tree uses".into(),
-                ));
+                return Err(ApplyError::Program("it makes objects that no tree uses".into()));
             }
             let made = self.make_object(&mut segment, step, &bases, next)?;
             if let Some(incoming) = made {
@@ -236,11 +198,7 @@ impl<'a> Work<'a> {
                 }
             }
             next += 1;
-            progress(Progress {
-                objects: next,
-                objects_total: total,
-                bytes,
-            });
+            progress(Progress { objects: next, objects_total: total, bytes });
         }
     }
 
@@ -274,17 +232,11 @@ impl<'a> Work<'a> {
         };
         let base = ObjectBase::new(file);
         if index < self.staging.done() {
-            decoded(
-                &self.failure,
-                segment.patches.patch(&base, len, &mut Discard),
-            )?;
+            decoded(&self.failure, segment.patches.patch(&base, len, &mut Discard))?;
             return Ok(None);
         }
         let mut incoming = store.incoming()?;
-        let mut sink = ObjectSink {
-            incoming: &mut incoming,
-            failure: &self.failure,
-        };
+        let mut sink = ObjectSink { incoming: &mut incoming, failure: &self.failure };
         decoded(&self.failure, segment.patches.patch(&base, len, &mut sink))?;
         Ok(Some(incoming))
     }
@@ -294,20 +246,11 @@ impl<'a> Work<'a> {
     fn make_trees(&self) -> Result<Release> {
         let mut segment = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
         let base = self.fitting.base_release();
-        let Prelude {
-            mut release,
-            sources,
-        } = segment.prelude(base)?;
-        let prelude = Prelude {
-            release: release.clone(),
-            sources,
-        };
+        let Prelude { mut release, sources } = segment.prelude(base)?;
+        let prelude = Prelude { release: release.clone(), sources };
         let store = &self.fitting.store;
         let mut batch = store.batch()?;
-        let mut finished = Finished {
-            staging: &self.staging,
-            next: 0,
-        };
+        let mut finished = Finished { staging: &self.staging, next: 0 };
         for index in 0..release.components.len() {
             let tree = match prelude.base_tree(index, base)? {
                 Some((tree, _, false)) => tree,
@@ -322,9 +265,7 @@ impl<'a> Work<'a> {
             release.components[index].tree = tree;
         }
         batch.commit()?;
-        let bytes = release
-            .to_bytes()
-            .map_err(|e| ApplyError::Program(e.to_string()))?;
+        let bytes = release.to_bytes().map_err(|e| ApplyError::Program(e.to_string()))?;
         let found = ReleaseId::from(ObjectHasher::hash(&bytes));
         let expected = self.fitting.front.header.target;
         match found == expected {
@@ -420,9 +361,7 @@ impl NewObjects for Planned {
     fn again(&mut self, distance: u64) -> Result<FileObject> {
         match distance < self.bases.count() {
             true => Ok(FileObject::PLACEHOLDER),
-            false => Err(ApplyError::Program(
-                "it uses a new object before the first".into(),
-            )),
+            false => Err(ApplyError::Program("it uses a new object before the first".into())),
         }
     }
 }
@@ -440,10 +379,7 @@ impl NewObjects for Finished<'_> {
     }
 
     fn again(&mut self, distance: u64) -> Result<FileObject> {
-        let index = self
-            .next
-            .checked_sub(1)
-            .and_then(|last| last.checked_sub(distance));
+        let index = self.next.checked_sub(1).and_then(|last| last.checked_sub(distance));
         let index = index.ok_or_else(|| {
             ApplyError::Program("it uses a new object before the first".to_owned())
         })?;
@@ -460,11 +396,7 @@ struct TreeOutput<'a> {
 
 impl<'a> TreeOutput<'a> {
     fn new(incoming: Incoming, failure: &'a Failure) -> Self {
-        Self {
-            incoming,
-            buffer: Vec::with_capacity(1 << 15),
-            failure,
-        }
+        Self { incoming, buffer: Vec::with_capacity(1 << 15), failure }
     }
 
     fn finish(mut self) -> Result<Incoming> {
@@ -483,9 +415,7 @@ impl Write for TreeOutput<'_> {
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.incoming
-            .write(&self.buffer)
-            .map_err(|error| self.failure.keep(error))?;
+        self.incoming.write(&self.buffer).map_err(|error| self.failure.keep(error))?;
         self.buffer.clear();
         Ok(())
     }

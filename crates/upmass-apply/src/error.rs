@@ -178,10 +178,6 @@ impl From<DeltaError> for ApplyError {
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     match items {
         [] => "none".to_owned(),
-        items => items
-            .iter()
-            .map(T::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        items => items.iter().map(T::to_string).collect::<Vec<_>>().join(", "),
     }
 }

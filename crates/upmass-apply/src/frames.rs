@@ -47,14 +47,7 @@ impl<'a> Frames<'a> {
         position: u64,
     ) -> Self {
         let (failure, frame) = (failure.clone(), Vec::new());
-        Self {
-            file,
-            front,
-            failure,
-            frame,
-            index: None,
-            position,
-        }
+        Self { file, front, failure, frame, index: None, position }
     }
 
     fn load(&mut self, index: usize) -> io::Result<()> {

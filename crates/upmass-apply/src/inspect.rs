@@ -131,10 +131,7 @@ fn details(
     let (file, front) = received.parts();
     let open = |position| Segment::open(Frames::new(file, front, failure, position), position);
     let no_payload = || ApplyError::Program("it has no payload".to_owned());
-    let old = OldRelease {
-        store,
-        release: base,
-    };
+    let old = OldRelease { store, release: base };
 
     let mut segment = open(0)?.ok_or_else(no_payload)?;
     let prelude = segment.prelude(base)?;
@@ -151,10 +148,7 @@ fn details(
         edit_tree(&old, from, &mut segment.edits, &mut met, std::io::sink())?;
         edit_bytes.push(segment.edits.offset() - before);
         let name = prelude.release.components[index].name.clone();
-        components.push(ComponentCost {
-            name,
-            ..ComponentCost::default()
-        });
+        components.push(ComponentCost { name, ..ComponentCost::default() });
     }
     expect_end(&mut segment.edits, "tree stream")?;
 
@@ -180,20 +174,13 @@ fn details(
                     (old.file(place)?.size.saturating_add_signed(growth), true)
                 }
                 (Step::PatchHere(_) | Step::End, _) => {
-                    return Err(ApplyError::Program(
-                        "it patches an object without base".into(),
-                    ));
+                    return Err(ApplyError::Program("it patches an object without base".into()));
                 }
             };
             segment.patches.patch(&Anything, len, &mut Discard)?;
             let after = segment.patches.consumed();
             let used = std::array::from_fn(|i| after[i] - before[i]);
-            made.push(Made {
-                component,
-                is_patch,
-                len,
-                used,
-            });
+            made.push(Made { component, is_patch, len, used });
             before = after;
         }
         expect_end(&mut segment.program, "program stream")?;
@@ -202,24 +189,12 @@ fn details(
         let position = segment.close()?;
         add(&mut totals, sizes);
         segments += 1;
-        for Made {
-            component,
-            is_patch,
-            len,
-            used,
-        } in made
-        {
+        for Made { component, is_patch, len, used } in made {
             let component = &mut components[component];
-            let kind = if is_patch {
-                &mut component.patched
-            } else {
-                &mut component.whole
-            };
+            let kind = if is_patch { &mut component.patched } else { &mut component.whole };
             kind.count += 1;
             kind.bytes += len;
-            kind.cost += (0..3)
-                .map(|i| share(used[i], all[i], sizes[i + 2]))
-                .sum::<f64>();
+            kind.cost += (0..3).map(|i| share(used[i], all[i], sizes[i + 2])).sum::<f64>();
         }
         match open(position)? {
             Some(opened) => segment = opened,
@@ -234,11 +209,7 @@ fn details(
 }
 
 fn share(part: u64, all: u64, cost: u64) -> f64 {
-    if all == 0 {
-        0.0
-    } else {
-        part as f64 * cost as f64 / all as f64
-    }
+    if all == 0 { 0.0 } else { part as f64 * cost as f64 / all as f64 }
 }
 
 /// New objects in their order, with their component and what was at their place.
@@ -257,9 +228,7 @@ impl NewObjects for Met {
     fn again(&mut self, distance: u64) -> Result<FileObject> {
         match distance < self.objects.len() as u64 {
             true => Ok(FileObject::PLACEHOLDER),
-            false => Err(ApplyError::Program(
-                "it uses a new object before the first".into(),
-            )),
+            false => Err(ApplyError::Program("it uses a new object before the first".into())),
         }
     }
 }

@@ -20,10 +20,7 @@ pub(crate) struct ObjectBase {
 
 impl ObjectBase {
     pub(crate) fn new(file: Box<dyn ReadAt>) -> Self {
-        Self {
-            file,
-            window: RefCell::default(),
-        }
+        Self { file, window: RefCell::default() }
     }
 }
 
@@ -62,15 +59,11 @@ pub(crate) struct ObjectSink<'a> {
 
 impl Sink for ObjectSink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.incoming
-            .write(bytes)
-            .map_err(|error| self.failure.keep(error))
+        self.incoming.write(bytes).map_err(|error| self.failure.keep(error))
     }
 
     fn write_zeros(&mut self, len: u64) -> io::Result<()> {
-        self.incoming
-            .write_zeros(len)
-            .map_err(|error| self.failure.keep(error))
+        self.incoming.write_zeros(len).map_err(|error| self.failure.keep(error))
     }
 }
 

@@ -44,12 +44,7 @@ impl<'a> Segment<'a> {
         };
         if coder != CODER_LZMA {
             let (what, found) = ("segment coder", coder.into());
-            return Err(FormatError::Unknown {
-                what,
-                offset: position,
-                found,
-            }
-            .into());
+            return Err(FormatError::Unknown { what, offset: position, found }.into());
         }
         let demux = Rc::new(RefCell::new(demux));
         let input = |stream| StreamInput::new(&demux, stream);
@@ -59,17 +54,9 @@ impl<'a> Segment<'a> {
         };
         let program = text(Stream::Program, 4096);
         let edits = text(Stream::Tree, 4096);
-        let patches = Decoder::new(
-            input(Stream::Copy),
-            input(Stream::Residue),
-            input(Stream::Literal),
-        );
-        Ok(Some(Self {
-            demux,
-            program,
-            edits,
-            patches,
-        }))
+        let patches =
+            Decoder::new(input(Stream::Copy), input(Stream::Residue), input(Stream::Literal));
+        Ok(Some(Self { demux, program, edits, patches }))
     }
 
     /// Compressed bytes of each stream that were read so far.
@@ -89,9 +76,9 @@ impl<'a> Segment<'a> {
     pub(crate) fn prelude(&mut self, base: Option<&Release>) -> Result<Prelude> {
         let len = self.program.number(MAX_RELEASE, "length of the release")?;
         let old = match base {
-            Some(base) => base
-                .skeleton()
-                .map_err(|error| ApplyError::Program(error.to_string()))?,
+            Some(base) => {
+                base.skeleton().map_err(|error| ApplyError::Program(error.to_string()))?
+            }
             None => Vec::new(),
         };
         let mut skeleton = Vec::new();

@@ -62,18 +62,12 @@ impl Trust {
     /// Trusts these keys and nothing else.
     pub fn keys(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         let keys = keys.into_iter().map(|key| (key.id(), key)).collect();
-        Self {
-            keys,
-            allow_unsigned: false,
-        }
+        Self { keys, allow_unsigned: false }
     }
 
     /// Applies whatever comes, signed or not. For trials on a desk.
     pub fn anything() -> Self {
-        Self {
-            keys: BTreeMap::new(),
-            allow_unsigned: true,
-        }
+        Self { keys: BTreeMap::new(), allow_unsigned: true }
     }
 }
 
@@ -126,11 +120,7 @@ impl<'a> Received<'a> {
 
     /// The keys that claim to have signed it.
     pub fn claimed_signers(&self) -> Vec<KeyId> {
-        self.front
-            .signatures
-            .iter()
-            .map(|signature| KeyId::new(signature.key))
-            .collect()
+        self.front.signatures.iter().map(|signature| KeyId::new(signature.key)).collect()
     }
 
     /// Checks the signatures and that the file is whole in length. One good signature by a
@@ -163,11 +153,7 @@ impl<'a> Received<'a> {
         if found != expected {
             return Err(ApplyError::Length { found, expected });
         }
-        Ok(Verified {
-            file: self.file,
-            front: self.front,
-            signed_by,
-        })
+        Ok(Verified { file: self.file, front: self.front, signed_by })
     }
 }
 
@@ -191,10 +177,7 @@ impl<'a> Verified<'a> {
             && header.memory_kib > limit_kib
         {
             let needed_kib = header.memory_kib;
-            return Err(ApplyError::NotEnoughMemory {
-                needed_kib,
-                limit_kib,
-            });
+            return Err(ApplyError::NotEnoughMemory { needed_kib, limit_kib });
         }
         let here = store.releases()?;
         let base = match &header.base {
@@ -215,17 +198,9 @@ impl<'a> Verified<'a> {
             (None, None, None) => None,
         };
         if let Some(device) = device.filter(|device| *device != header.machine) {
-            return Err(ApplyError::WrongMachine {
-                update: header.machine.clone(),
-                device,
-            });
+            return Err(ApplyError::WrongMachine { update: header.machine.clone(), device });
         }
-        Ok(Fitting {
-            file: self.file,
-            front: self.front,
-            base,
-            store: store.clone(),
-        })
+        Ok(Fitting { file: self.file, front: self.front, base, store: store.clone() })
     }
 }
 

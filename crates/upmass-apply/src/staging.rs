@@ -46,11 +46,7 @@ impl Staging {
         if store.volume().create_dir(&directory)? {
             store.volume().sync_dir("incoming")?;
         }
-        let mut staging = Self {
-            store: store.clone(),
-            directory,
-            notes: Vec::new(),
-        };
+        let mut staging = Self { store: store.clone(), directory, notes: Vec::new() };
         let mut checkpoint = Checkpoint::default();
         while let Some((note, next)) = staging.read_note(staging.done())? {
             staging.notes.push(note);
@@ -86,10 +82,7 @@ impl Staging {
         file.sync()?;
         volume.replace(&temporary, &self.note_path(first))?;
         volume.sync_dir(&self.directory)?;
-        self.notes.push(Note {
-            first,
-            count: objects.len() as u64,
-        });
+        self.notes.push(Note { first, count: objects.len() as u64 });
         Ok(())
     }
 
@@ -105,23 +98,14 @@ impl Staging {
     /// A new object that is durable.
     pub(crate) fn object(&self, index: u64) -> Result<FileObject> {
         let position = self.notes.partition_point(|note| note.first <= index);
-        let note = position
-            .checked_sub(1)
-            .map(|position| &self.notes[position]);
+        let note = position.checked_sub(1).map(|position| &self.notes[position]);
         let Some(note) = note.filter(|note| index < note.first + note.count) else {
-            return Err(ApplyError::Program(format!(
-                "it uses new object {index}, too early"
-            )));
+            return Err(ApplyError::Program(format!("it uses new object {index}, too early")));
         };
         let path = self.note_path(note.first);
         let file = self.store.volume().open(&path)?;
         let mut record = [0; RECORD];
-        read(
-            &*file,
-            &path,
-            &mut record,
-            HEAD as u64 + (index - note.first) * RECORD as u64,
-        )?;
+        read(&*file, &path, &mut record, HEAD as u64 + (index - note.first) * RECORD as u64)?;
         Ok(FileObject {
             id: ObjectId::from_bytes(record[..32].try_into().expect("32 bytes")),
             size: u64::from_le_bytes(record[32..].try_into().expect("8 bytes")),
@@ -133,20 +117,13 @@ impl Staging {
         let path = self.path("bases");
         self.store.volume().remove(&path)?;
         let file = self.store.volume().create(&path)?;
-        Ok(BaseList {
-            file,
-            buffer: Vec::new(),
-            count: 0,
-        })
+        Ok(BaseList { file, buffer: Vec::new(), count: 0 })
     }
 
     /// Opens the list of bases for reading.
     pub(crate) fn bases(&self) -> Result<Bases> {
         let path = self.path("bases");
-        Ok(Bases {
-            file: self.store.volume().open(&path)?,
-            path,
-        })
+        Ok(Bases { file: self.store.volume().open(&path)?, path })
     }
 
     /// Removes all that is left of the update. The last step; a cut before it leaves files that
@@ -189,17 +166,8 @@ impl Staging {
                 return Ok(None);
             }
         }
-        let note = Note {
-            first,
-            count: (records / RECORD) as u64,
-        };
-        Ok(Some((
-            note,
-            Checkpoint {
-                position: number(8),
-                first: number(16),
-            },
-        )))
+        let note = Note { first, count: (records / RECORD) as u64 };
+        Ok(Some((note, Checkpoint { position: number(8), first: number(16) })))
     }
 
     fn note_path(&self, first: u64) -> String {
@@ -220,10 +188,7 @@ pub(crate) struct BaseList {
 
 impl BaseList {
     pub(crate) fn push(&mut self, base: Option<FileObject>) -> Result<()> {
-        let none = FileObject {
-            id: ObjectId::from_bytes([0; 32]),
-            size: u64::MAX,
-        };
+        let none = FileObject { id: ObjectId::from_bytes([0; 32]), size: u64::MAX };
         let base = base.unwrap_or(none);
         self.buffer.extend_from_slice(base.id.as_bytes());
         self.buffer.extend_from_slice(&base.size.to_le_bytes());

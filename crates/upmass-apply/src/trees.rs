@@ -30,10 +30,8 @@ pub(crate) struct FileObject {
 
 impl FileObject {
     /// Stands for an object in a tree that nobody reads.
-    pub(crate) const PLACEHOLDER: Self = Self {
-        id: ObjectId::from_bytes([0; ObjectId::LEN]),
-        size: u64::MAX,
-    };
+    pub(crate) const PLACEHOLDER: Self =
+        Self { id: ObjectId::from_bytes([0; ObjectId::LEN]), size: u64::MAX };
 }
 
 /// Knows the new objects by the order in which the edits mention them.
@@ -51,11 +49,7 @@ impl OldRelease<'_> {
             .ok()
             .and_then(|index| self.release?.components.get(index))
             .map(|component| component.tree)
-            .ok_or_else(|| {
-                program(format!(
-                    "component {component} of the base, which has fewer"
-                ))
-            })
+            .ok_or_else(|| program(format!("component {component} of the base, which has fewer")))
     }
 
     fn policy(&self, tree: TreeId) -> Result<MtimePolicy> {
@@ -65,10 +59,7 @@ impl OldRelease<'_> {
     fn open(&self, tree: TreeId, offset: u64) -> Result<Cursor> {
         let policy = self.policy(tree)?;
         let reader = self.store.object_reader_at(tree.into(), offset)?;
-        Ok(Cursor {
-            tree,
-            reader: TreeReader::resume(reader, policy, offset),
-        })
+        Ok(Cursor { tree, reader: TreeReader::resume(reader, policy, offset) })
     }
 
     /// The entry at a place. Its name and attributes are there too.
@@ -84,10 +75,7 @@ impl OldRelease<'_> {
     pub(crate) fn file(&self, place: OldPlace) -> Result<FileObject> {
         match self.entry(place)?.1.node {
             Node::Object { size, id } => Ok(FileObject { id, size }),
-            _ => Err(program(format!(
-                "no file with an object at {} of the base",
-                place.offset
-            ))),
+            _ => Err(program(format!("no file with an object at {} of the base", place.offset))),
         }
     }
 }
@@ -104,16 +92,10 @@ pub(crate) fn edit_tree<R: Read, W: Write>(
     let mut open = Vec::new();
     let mut root = head.root;
     if let Some(tree) = base {
-        let reader = TreeReader::new(old.store.object_reader(tree.into())?).map_err(|source| {
-            StoreError::Damaged {
-                id: tree.into(),
-                source,
-            }
-        })?;
+        let reader = TreeReader::new(old.store.object_reader(tree.into())?)
+            .map_err(|source| StoreError::Damaged { id: tree.into(), source })?;
         if reader.policy() != head.policy {
-            return Err(program(
-                "modification times kept in one of two trees".to_owned(),
-            ));
+            return Err(program("modification times kept in one of two trees".to_owned()));
         }
         root = root.or_else(|| Some(reader.root().clone()));
         open.push(Open::Old(Box::new(Cursor { tree, reader })));
@@ -122,13 +104,7 @@ pub(crate) fn edit_tree<R: Read, W: Write>(
     }
     let root = root.ok_or_else(|| program("a new tree without attributes of its root".into()))?;
     let writer = TreeWriter::new(output, head.policy, &root).map_err(written)?;
-    let mut editor = Editor {
-        old,
-        policy: head.policy,
-        open,
-        objects,
-        writer,
-    };
+    let mut editor = Editor { old, policy: head.policy, open, objects, writer };
     while !editor.open.is_empty() {
         let edit = Edit::read(edits, head.policy)?;
         editor.execute(edit)?;
@@ -163,10 +139,7 @@ struct Cursor {
 impl Cursor {
     fn next(&mut self) -> Result<Event> {
         let event = self.reader.next_event().map_err(|source| {
-            ApplyError::Store(StoreError::Damaged {
-                id: self.tree.into(),
-                source,
-            })
+            ApplyError::Store(StoreError::Damaged { id: self.tree.into(), source })
         })?;
         event.ok_or_else(|| program("more entries of an old tree than it has".to_owned()))
     }
@@ -174,9 +147,7 @@ impl Cursor {
     fn next_entry(&mut self) -> Result<Entry> {
         match self.next()? {
             Event::Entry(entry) => Ok(entry),
-            Event::Leave => Err(program(
-                "an entry behind the end of an old directory".to_owned(),
-            )),
+            Event::Leave => Err(program("an entry behind the end of an old directory".to_owned())),
         }
     }
 
@@ -192,10 +163,7 @@ impl Cursor {
         let mut depth = 1;
         while depth > 0 {
             match self.next()? {
-                Event::Entry(Entry {
-                    node: Node::Directory,
-                    ..
-                }) => depth += 1,
+                Event::Entry(Entry { node: Node::Directory, .. }) => depth += 1,
                 Event::Entry(_) => {}
                 Event::Leave => depth -= 1,
             }
@@ -264,9 +232,7 @@ impl<W: Write> Editor<'_, W> {
                 let (cursor, writer) = self.old_directory()?;
                 let mut entry = cursor.next_entry()?;
                 if entry.node != Node::Directory {
-                    return Err(program(
-                        "entering an old entry that is no directory".to_owned(),
-                    ));
+                    return Err(program("entering an old entry that is no directory".to_owned()));
                 }
                 entry.meta = meta.unwrap_or(entry.meta);
                 writer.entry(&entry).map_err(written)?;
@@ -277,9 +243,7 @@ impl<W: Write> Editor<'_, W> {
                 let mut entry = cursor.next_entry()?;
                 let here = match entry.node {
                     Node::Directory => {
-                        return Err(program(
-                            "changing a directory into something else".to_owned(),
-                        ));
+                        return Err(program("changing a directory into something else".to_owned()));
                     }
                     Node::Object { size, id } => Some(FileObject { id, size }),
                     _ => None,
@@ -296,19 +260,13 @@ impl<W: Write> Editor<'_, W> {
             }
             Edit::Add(name, meta, NewNode::Directory(base)) => {
                 let open = self.base_directory(base)?;
-                let entry = Entry {
-                    name,
-                    meta,
-                    node: Node::Directory,
-                };
+                let entry = Entry { name, meta, node: Node::Directory };
                 self.writer.entry(&entry).map_err(written)?;
                 self.open.push(open);
             }
             Edit::Add(name, meta, node) => {
                 let node = self.node(&node, None)?;
-                self.writer
-                    .entry(&Entry { name, meta, node })
-                    .map_err(written)?;
+                self.writer.entry(&Entry { name, meta, node }).map_err(written)?;
             }
         }
         Ok(())
@@ -335,22 +293,13 @@ impl<W: Write> Editor<'_, W> {
         let Some(place) = base else {
             return Ok(Open::Nothing);
         };
-        let bases = self
-            .open
-            .iter()
-            .filter(|open| matches!(open, Open::Old(_)))
-            .count();
+        let bases = self.open.iter().filter(|open| matches!(open, Open::Old(_))).count();
         if bases >= MAX_OPEN_BASES {
-            return Err(program(format!(
-                "more than {MAX_OPEN_BASES} base directories at once"
-            )));
+            return Err(program(format!("more than {MAX_OPEN_BASES} base directories at once")));
         }
         let (cursor, entry) = self.old.entry(place)?;
         if entry.node != Node::Directory || cursor.reader.policy() != self.policy {
-            return Err(program(format!(
-                "no fitting directory at {} of the base",
-                place.offset
-            )));
+            return Err(program(format!("no fitting directory at {} of the base", place.offset)));
         }
         Ok(Open::Old(Box::new(cursor)))
     }

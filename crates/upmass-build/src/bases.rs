@@ -43,11 +43,7 @@ pub(crate) struct BaseChooser<'a> {
 
 impl<'a> BaseChooser<'a> {
     pub(crate) fn new(store: &'a Store, old: &'a OldTrees) -> Self {
-        Self {
-            store,
-            old,
-            sketches: OnceLock::new(),
-        }
+        Self { store, old, sketches: OnceLock::new() }
     }
 
     /// The best base of a new object, if any is worth it.
@@ -56,18 +52,9 @@ impl<'a> BaseChooser<'a> {
             return Ok(None);
         }
         let content = read_start(self.store, new.id, LOOK)?;
-        let mut look = Look {
-            store: self.store,
-            content,
-            best: None,
-            best_share: POOR,
-        };
+        let mut look = Look { store: self.store, content, best: None, best_share: POOR };
         if let Some((id, size)) = new.here
-            && look.at(ChosenBase {
-                id,
-                size,
-                is_here: true,
-            })? >= GOOD
+            && look.at(ChosenBase { id, size, is_here: true })? >= GOOD
         {
             return Ok(look.best);
         }
@@ -76,23 +63,14 @@ impl<'a> BaseChooser<'a> {
         for (id, size) in self.by_name(new) {
             if Some(id) != here && !seen.contains(&id) && seen.len() < MAX_LOOKS {
                 seen.push(id);
-                if look.at(ChosenBase {
-                    id,
-                    size,
-                    is_here: false,
-                })? >= GOOD
-                {
+                if look.at(ChosenBase { id, size, is_here: false })? >= GOOD {
                     return Ok(look.best);
                 }
             }
         }
         if look.best.is_none() && new.size >= MIN_SIZE {
             for (id, size) in self.by_content(new)? {
-                look.at(ChosenBase {
-                    id,
-                    size,
-                    is_here: false,
-                })?;
+                look.at(ChosenBase { id, size, is_here: false })?;
             }
         }
         Ok(look.best)
@@ -106,11 +84,7 @@ impl<'a> BaseChooser<'a> {
         let mut files: Vec<_> = self.old.files_like(&name).collect();
         files.sort_by_key(|file| {
             let close = closeness(&file.path, &new.path);
-            (
-                Reverse(close),
-                file.size.abs_diff(new.size),
-                file.path.clone(),
-            )
+            (Reverse(close), file.size.abs_diff(new.size), file.path.clone())
         });
         files.into_iter().map(|file| (file.id, file.size)).collect()
     }
@@ -124,12 +98,8 @@ impl<'a> BaseChooser<'a> {
     }
 
     fn sketch_all(&self) -> Result<SketchIndex> {
-        let mut objects: Vec<(ObjectId, u64)> = self
-            .old
-            .files()
-            .iter()
-            .map(|file| (file.id, file.size))
-            .collect();
+        let mut objects: Vec<(ObjectId, u64)> =
+            self.old.files().iter().map(|file| (file.id, file.size)).collect();
         objects.retain(|(_, size)| *size >= MIN_SIZE);
         objects.sort_unstable();
         objects.dedup();
@@ -173,11 +143,6 @@ impl Look<'_> {
 fn closeness(a: &TreePath, b: &TreePath) -> usize {
     let (a, b): (Vec<&[u8]>, Vec<&[u8]>) = (a.names().collect(), b.names().collect());
     let starts = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let ends = a
-        .iter()
-        .rev()
-        .zip(b.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let ends = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
     starts + 2 * ends
 }

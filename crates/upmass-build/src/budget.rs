@@ -17,11 +17,7 @@ pub(crate) struct Share<'a> {
 
 impl Budget {
     pub(crate) fn new(total: u64) -> Self {
-        Self {
-            total,
-            free: Mutex::new(total),
-            changed: Condvar::new(),
-        }
+        Self { total, free: Mutex::new(total), changed: Condvar::new() }
     }
 
     /// Waits until so many bytes are free. What needs more than all of them waits until it is
@@ -30,26 +26,16 @@ impl Budget {
         let bytes = bytes.min(self.total);
         let mut free = self.free.lock().expect("no panic while the lock is held");
         while *free < bytes {
-            free = self
-                .changed
-                .wait(free)
-                .expect("no panic while the lock is held");
+            free = self.changed.wait(free).expect("no panic while the lock is held");
         }
         *free -= bytes;
-        Share {
-            budget: self,
-            bytes,
-        }
+        Share { budget: self, bytes }
     }
 }
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        *self
-            .budget
-            .free
-            .lock()
-            .expect("no panic while the lock is held") += self.bytes;
+        *self.budget.free.lock().expect("no panic while the lock is held") += self.bytes;
         self.budget.changed.notify_all();
     }
 }

@@ -52,21 +52,14 @@ impl ChangeKind {
 /// All differences, ascending by component and path.
 pub fn changes(store: &Store, old: ReleaseId, new: ReleaseId) -> Result<Vec<Change>> {
     let (old, new) = (store.release(old)?, store.release(new)?);
-    let mut names: Vec<&str> = old
-        .components
-        .iter()
-        .chain(&new.components)
-        .map(|c| c.name.as_str())
-        .collect();
+    let mut names: Vec<&str> =
+        old.components.iter().chain(&new.components).map(|c| c.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let mut changes = Vec::new();
     for name in names {
-        let tree = |release: &Release| {
-            release
-                .component(name)
-                .map(|index| release.components[index].tree)
-        };
+        let tree =
+            |release: &Release| release.component(name).map(|index| release.components[index].tree);
         let (old, new) = (tree(&old), tree(&new));
         if old == new {
             continue;
@@ -74,10 +67,7 @@ pub fn changes(store: &Store, old: ReleaseId, new: ReleaseId) -> Result<Vec<Chan
         let read = |id| -> Result<Directory> { Ok(store.tree(id)?.0) };
         let old = old.map(read).transpose()?.map(Child::Directory);
         let new = new.map(read).transpose()?.map(Child::Directory);
-        let mut compare = Compare {
-            component: name,
-            changes: &mut changes,
-        };
+        let mut compare = Compare { component: name, changes: &mut changes };
         compare.entry(&TreePath::root(), old.as_ref(), new.as_ref());
     }
     Ok(changes)
@@ -112,13 +102,7 @@ impl Compare<'_> {
             let component = self.component.to_owned();
             let (old_size, new_size) = (size(old), size(new));
             let path = path.clone();
-            self.changes.push(Change {
-                component,
-                path,
-                kind,
-                old_size,
-                new_size,
-            });
+            self.changes.push(Change { component, path, kind, old_size, new_size });
         }
         let empty = BTreeMap::new();
         let (old, new) = (children(old, &empty), children(new, &empty));
@@ -126,9 +110,7 @@ impl Compare<'_> {
         names.sort_unstable();
         names.dedup();
         for name in names {
-            let inner = path
-                .join(name)
-                .expect("paths of a tree are within the limit");
+            let inner = path.join(name).expect("paths of a tree are within the limit");
             self.entry(&inner, old.get(name), new.get(name));
         }
     }

@@ -83,9 +83,7 @@ impl<'a> TreeDiff<'a> {
         names.dedup();
         let mut pending = Pending::Nothing;
         for name in names {
-            let inner = path
-                .join(name)
-                .expect("paths of a tree are within the limit");
+            let inner = path.join(name).expect("paths of a tree are within the limit");
             match (new.children.get(name), old_children.get(name)) {
                 (None, _) => self.drop_one(&mut pending),
                 (Some(new), Some(old)) if self.is_same(new, old) => self.keep_one(&mut pending),
@@ -152,13 +150,7 @@ impl<'a> TreeDiff<'a> {
         }
         self.numbers.insert(*id, next);
         let (component, path) = (self.component, path.clone());
-        self.objects.push(NewObject {
-            id: *id,
-            size: *size,
-            component,
-            path,
-            here,
-        });
+        self.objects.push(NewObject { id: *id, size: *size, component, path, here });
         NewNode::File(Content::New)
     }
 
@@ -183,11 +175,7 @@ impl<'a> TreeDiff<'a> {
         let here = parts(path);
         let closeness = |index: usize| {
             let there = parts(&self.old.directory(index).path);
-            let ends = here
-                .iter()
-                .rev()
-                .zip(there.iter().rev())
-                .take_while(|(a, b)| a == b);
+            let ends = here.iter().rev().zip(there.iter().rev()).take_while(|(a, b)| a == b);
             let starts = here.iter().zip(&there).take_while(|(a, b)| a == b);
             ends.count() + starts.count()
         };

@@ -53,22 +53,16 @@ pub(crate) fn encode(
             Some((id, len, file)) => {
                 let (from, to) = match *len <= MAX_WHOLE_BASE {
                     true => (0, *len),
-                    false => (
-                        start.saturating_sub(WINDOW / 2).min(*len),
-                        (*len).min(end + WINDOW / 2),
-                    ),
+                    false => {
+                        (start.saturating_sub(WINDOW / 2).min(*len), (*len).min(end + WINDOW / 2))
+                    }
                 };
                 (from, read(&**file, *id, from, to)?)
             }
         };
         let copies = worthwhile_copies(&old, &window);
-        let copies: Vec<Copied> = copies
-            .into_iter()
-            .map(|copy| Copied {
-                old: copy.old + old_start,
-                ..copy
-            })
-            .collect();
+        let copies: Vec<Copied> =
+            copies.into_iter().map(|copy| Copied { old: copy.old + old_start, ..copy }).collect();
         is_patch |= !copies.is_empty();
         encoder.window(&window, &old, old_start, &copies);
         start = end;
@@ -108,7 +102,6 @@ fn worthwhile_copies(old: &[u8], new: &[u8]) -> Vec<Copied> {
 
 fn read(file: &dyn ReadAt, id: ObjectId, start: u64, end: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![0; (end - start) as usize];
-    file.read_exact_at(&mut bytes, start)
-        .map_err(|source| BuildError::Read { id, source })?;
+    file.read_exact_at(&mut bytes, start).map_err(|source| BuildError::Read { id, source })?;
     Ok(bytes)
 }

@@ -62,20 +62,11 @@ impl OldTrees {
     pub(crate) fn read(store: &Store, release: &Release) -> Result<Self> {
         let mut trees = Self::default();
         for (index, component) in release.components.iter().enumerate() {
-            let damaged = |source| StoreError::Damaged {
-                id: component.tree.into(),
-                source,
-            };
+            let damaged = |source| StoreError::Damaged { id: component.tree.into(), source };
             let reader = store.tree_reader(component.tree)?;
             let policy = reader.policy();
-            let directory = trees
-                .read_tree(index as u64, reader)
-                .map_err(damaged)?;
-            trees.roots.push(OldRoot {
-                tree: component.tree,
-                policy,
-                directory,
-            });
+            let directory = trees.read_tree(index as u64, reader).map_err(damaged)?;
+            trees.roots.push(OldRoot { tree: component.tree, policy, directory });
         }
         Ok(trees)
     }
@@ -86,20 +77,14 @@ impl OldTrees {
         mut reader: TreeReader<R>,
     ) -> upmass_format::Result<usize> {
         let root = self.add_directory(OldDirectory {
-            place: OldPlace {
-                component,
-                offset: 0,
-            },
+            place: OldPlace { component, offset: 0 },
             path: TreePath::root(),
             meta: reader.root().clone(),
             children: BTreeMap::new(),
         });
         let mut open = vec![root];
         loop {
-            let place = OldPlace {
-                component,
-                offset: reader.offset(),
-            };
+            let place = OldPlace { component, offset: reader.offset() };
             let Some(event) = reader.next_event()? else {
                 break;
             };
@@ -108,34 +93,18 @@ impl OldTrees {
                 continue;
             };
             let here = *open.last().expect("an entry is in a directory");
-            let path = self.directories[here]
-                .path
-                .join(&name)
-                .expect("checked by the reader");
+            let path = self.directories[here].path.join(&name).expect("checked by the reader");
             let parents = self.parents.entry(name.clone()).or_default();
             if parents.len() < MAX_PER_NAME {
                 parents.push(here);
             }
             if let Node::Object { size, id } = node {
-                self.add_file(
-                    &name,
-                    OldFile {
-                        id,
-                        size,
-                        path: path.clone(),
-                    },
-                    place,
-                );
+                self.add_file(&name, OldFile { id, size, path: path.clone() }, place);
             }
             let child = match node {
                 Node::Directory => {
                     let children = BTreeMap::new();
-                    let index = self.add_directory(OldDirectory {
-                        place,
-                        path,
-                        meta,
-                        children,
-                    });
+                    let index = self.add_directory(OldDirectory { place, path, meta, children });
                     open.push(index);
                     OldChild::Directory(index)
                 }
@@ -190,10 +159,7 @@ impl OldTrees {
     pub(crate) fn files_like<'a>(&'a self, name: &Name) -> impl Iterator<Item = &'a OldFile> {
         let same = self.files_by_name.get(name).map_or(&[][..], Vec::as_slice);
         let similar = match same {
-            [] => self
-                .files_by_stem
-                .get(&stem(name.as_bytes()))
-                .map_or(&[][..], Vec::as_slice),
+            [] => self.files_by_stem.get(&stem(name.as_bytes())).map_or(&[][..], Vec::as_slice),
             _ => &[],
         };
         same.iter().chain(similar).map(|index| &self.files[*index])
@@ -213,10 +179,7 @@ fn stem(name: &[u8]) -> Vec<u8> {
         if first.is_ascii_digit() {
             let is_version = |byte: &u8| byte.is_ascii_digit() || b".-_+~".contains(byte);
             let run = rest.iter().take_while(|byte| is_version(byte)).count();
-            let end = rest[..run]
-                .iter()
-                .rposition(u8::is_ascii_digit)
-                .map_or(run, |last| last + 1);
+            let end = rest[..run].iter().rposition(u8::is_ascii_digit).map_or(run, |last| last + 1);
             stem.push(b'0');
             rest = &rest[end..];
         } else {

@@ -34,13 +34,7 @@ impl Segment {
         let before = self.patches.lengths();
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
         self.demand.extend(patch.marks.iter().map(|mark| {
-            [
-                program,
-                tree,
-                before[0] + mark[0],
-                before[1] + mark[1],
-                before[2] + mark[2],
-            ]
+            [program, tree, before[0] + mark[0], before[1] + mark[1], before[2] + mark[2]]
         }));
         self.patches.append(patch);
     }
@@ -55,12 +49,7 @@ impl Segment {
     /// Ends the segment and compresses its streams.
     pub(crate) fn finish(mut self) -> EncodedSegment {
         Step::End.put(&mut self.program);
-        let RawStreams {
-            copy,
-            residue,
-            literal,
-            ..
-        } = self.patches;
+        let RawStreams { copy, residue, literal, .. } = self.patches;
         let contents = [self.program, self.tree, copy, residue, literal];
         let encoded: Vec<EncodedStream> = Stream::ALL
             .par_iter()
@@ -81,10 +70,6 @@ impl Segment {
         let streams: [Vec<u8>; STREAMS] = streams.try_into().expect("as many as there are");
         let mut bytes = Vec::new();
         put_segment(CODER_LZMA, &streams, &demand, &mut bytes);
-        EncodedSegment {
-            bytes,
-            streams: streams.map(|stream| stream.len() as u64),
-            memory,
-        }
+        EncodedSegment { bytes, streams: streams.map(|stream| stream.len() as u64), memory }
     }
 }

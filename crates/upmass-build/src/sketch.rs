@@ -39,9 +39,7 @@ impl Sketch {
         let mut sketcher = Sketcher::default();
         let mut buffer = vec![0; 1 << 16];
         loop {
-            let n = reader
-                .read(&mut buffer)
-                .map_err(|source| BuildError::Read { id, source })?;
+            let n = reader.read(&mut buffer).map_err(|source| BuildError::Read { id, source })?;
             if n == 0 {
                 return Ok(sketcher.finish());
             }
@@ -70,11 +68,7 @@ impl SketchIndex {
         }
         let mut ranked: Vec<(usize, usize)> = shared.into_iter().collect();
         ranked.sort_unstable_by_key(|(index, shared)| (std::cmp::Reverse(*shared), *index));
-        ranked
-            .into_iter()
-            .take(count)
-            .map(|(index, _)| self.ids[index])
-            .collect()
+        ranked.into_iter().take(count).map(|(index, _)| self.ids[index]).collect()
     }
 }
 

@@ -41,10 +41,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment: 128 << 20,
-            memory: 1 << 30,
-        }
+        Self { segment: 128 << 20, memory: 1 << 30 }
     }
 }
 
@@ -136,13 +133,7 @@ pub fn build_update(
     let mut payload = Vec::new();
     let mut memory = 0;
     let chooser = BaseChooser::new(store, &old_trees);
-    let work = Work {
-        store,
-        chooser,
-        options,
-        progress,
-        objects: &diff.objects,
-    };
+    let work = Work { store, chooser, options, progress, objects: &diff.objects };
     let mut first = Some(first);
     // As many segments as there are threads at once: each holds its streams before compression.
     for groups in work.groups().chunks(rayon::current_num_threads()) {
@@ -152,8 +143,7 @@ pub fn build_update(
             work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
             segments.push(segment);
         }
-        let encoded: Vec<EncodedSegment> =
-            segments.into_par_iter().map(Segment::finish).collect();
+        let encoded: Vec<EncodedSegment> = segments.into_par_iter().map(Segment::finish).collect();
         for segment in encoded {
             payload.extend_from_slice(&segment.bytes);
             memory = segment.memory.max(memory);
@@ -163,22 +153,12 @@ pub fn build_update(
         }
     }
 
-    let space: u64 = diff
-        .objects
-        .iter()
-        .map(|o| on_disk(o.size) + NOTE_BYTES)
-        .sum();
+    let space: u64 = diff.objects.iter().map(|o| on_disk(o.size) + NOTE_BYTES).sum();
     let frame_log2 = frame_size(payload.len() as u64);
-    let frames: Vec<FrameDigest> = payload
-        .chunks(1 << frame_log2)
-        .map(FrameDigest::of)
-        .collect();
+    let frames: Vec<FrameDigest> = payload.chunks(1 << frame_log2).map(FrameDigest::of).collect();
     if (frames.len() * FRAME_DIGEST_LEN) as u64 > MAX_HEADER / 2 {
         let limit = MAX_HEADER / 2 / FRAME_DIGEST_LEN as u64 * (1 << MAX_FRAME_LOG2);
-        return Err(BuildError::TooLong {
-            bytes: payload.len() as u64,
-            limit,
-        });
+        return Err(BuildError::TooLong { bytes: payload.len() as u64, limit });
     }
     let header = Header {
         base: base.map(BasePrefix::of),
@@ -192,11 +172,7 @@ pub fn build_update(
         frames,
         extensions: Vec::new(),
     };
-    Ok(Built {
-        front: sign(header, keys),
-        payload,
-        summary,
-    })
+    Ok(Built { front: sign(header, keys), payload, summary })
 }
 
 /// Writes how the new skeleton comes from the old one.
@@ -208,9 +184,7 @@ fn put_skeleton(
     new: &Release,
 ) -> Result<()> {
     let skeleton = |id: ReleaseId, release: &Release| {
-        release
-            .skeleton()
-            .map_err(|source| BuildError::Release { id, source })
+        release.skeleton().map_err(|source| BuildError::Release { id, source })
     };
     let old = match (base, old) {
         (Some(id), Some(old)) => skeleton(id, old)?,
@@ -236,10 +210,7 @@ fn pair(
     let mut bases = Vec::new();
     for component in &new.components {
         let same_name = old.and_then(|old| old.component(&component.name));
-        let same_tree = old_trees
-            .roots()
-            .iter()
-            .position(|root| root.tree == component.tree);
+        let same_tree = old_trees.roots().iter().position(|root| root.tree == component.tree);
         let (source, base) = match (same_name, same_tree) {
             (Some(index), _) if old_trees.roots()[index].tree == component.tree => {
                 (TreeSource::Same, None)
@@ -293,20 +264,14 @@ impl Work<'_> {
     ) -> Result<()> {
         let budget = Budget::new(self.options.memory);
         let total = self.objects.iter().map(|object| object.size).sum();
-        let before = self.objects[..group.start]
-            .iter()
-            .map(|object| object.size)
-            .sum();
+        let before = self.objects[..group.start].iter().map(|object| object.size).sum();
         let done = std::sync::atomic::AtomicU64::new(before);
         let encoded: Vec<(Option<ChosenBase>, RawStreams)> = self.objects[group.clone()]
             .par_iter()
             .map(|new| {
                 let encoded = self.encode_object(new, &budget)?;
                 let done = done.fetch_add(new.size, std::sync::atomic::Ordering::Relaxed);
-                (self.progress)(Progress {
-                    done: done + new.size,
-                    total,
-                });
+                (self.progress)(Progress { done: done + new.size, total });
                 Ok(encoded)
             })
             .collect::<Result<_>>()?;

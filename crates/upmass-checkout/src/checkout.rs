@@ -20,7 +20,7 @@ use crate::{CheckoutError, Options, Report, Result};
 ///
 /// `target` must not exist, or be an empty directory, which is replaced. It gets its name when
 /// it is whole: whatever fails, it is as before, unless the error is
-/// [`CheckoutError::NotDurable`]. Meanwhile there is a directory `.<target>.upmass-partial-<…>`
+/// [`CheckoutError::NotDurable`]. Meanwhile there is a directory `.<target>.partial-upmass-<…>`
 /// beside it. When this process is killed that one stays, and the next checkout to the same
 /// target removes it.
 ///

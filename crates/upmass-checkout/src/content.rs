@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::fs;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use upmass_format::ObjectId;
 use upmass_store::{Store, StoreError};
 
@@ -94,7 +94,7 @@ impl<'a> Contents<'a> {
         // part of a file that is made longer afterwards. Short files are not worth the call.
         let is_long = target.size > BUFFER as u64;
         if is_long {
-            fs::ftruncate(target.file, target.size).on("extend", target.path)?;
+            retry_on_intr(|| fs::ftruncate(target.file, target.size)).on("extend", target.path)?;
         }
         let (mut position, mut written) = (0, 0);
         while position < target.size {
@@ -112,7 +112,7 @@ impl<'a> Contents<'a> {
             }
         }
         if written < target.size && !is_long {
-            fs::ftruncate(target.file, target.size).on("extend", target.path)?;
+            retry_on_intr(|| fs::ftruncate(target.file, target.size)).on("extend", target.path)?;
         }
         Ok(())
     }

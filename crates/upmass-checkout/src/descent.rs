@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{self, Mode, OFlags};
-use rustix::io::Result;
+use rustix::io::{Result, retry_on_intr};
 use upmass_format::TreePath;
 
 /// How many directories on the way down stay open.
@@ -76,7 +76,7 @@ impl Descent {
 /// Opens a directory by its name in another; a symlink is an error.
 pub(crate) fn open_dir(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    fs::openat(parent, OsStr::from_bytes(name), flags, Mode::empty())
+    retry_on_intr(|| fs::openat(parent, OsStr::from_bytes(name), flags, Mode::empty()))
 }
 
 /// Opens a directory by its path from another; a symlink on the way is an error.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{self, AtFlags, Dev, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use upmass_format::TreePath;
 use upmass_format::tree::{Device, Entry, Node};
 
@@ -193,5 +193,5 @@ const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 fn create(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    fs::openat(directory, name, flags, PRIVATE_FILE)
+    retry_on_intr(|| fs::openat(directory, name, flags, PRIVATE_FILE))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{
     self, AtFlags, FileType, FlockOperation, Mode, OFlags, StatxAttributes, StatxFlags,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::clear_access_lists;
 use crate::descent::open_dir;
@@ -19,11 +19,11 @@ use crate::{CheckoutError, Result};
 
 /// What follows the name of the target; then come numbers. It is removed by name when it is
 /// stale, so nobody else may call a directory so.
-const MARK: &str = ".upmass-partial-";
+const MARK: &str = ".partial-upmass-";
 /// How much of the name of the target is taken, so that all of it stays within 255 bytes.
 const MAX_TAKEN: usize = 200;
 
-/// A directory beside the target, named `.<target>.upmass-partial-<process id>`.
+/// A directory beside the target, named `.<target>.partial-upmass-<process id>`.
 ///
 /// It is locked (`flock`) for as long as its maker lives, whatever process ids mean to whom
 /// looks. So one that nobody has locked was left by a process that died or a power cut, and the
@@ -90,7 +90,8 @@ impl Partial {
     /// the next start to do in any case.
     pub(crate) fn publish(mut self, durable: bool) -> Result<()> {
         if durable {
-            fs::syncfs(&self.root).on("sync the file system of", &|| self.display())?;
+            retry_on_intr(|| fs::syncfs(&self.root))
+                .on("sync the file system of", &|| self.display())?;
         }
         // A rename replaces an empty directory and nothing else: no flag is needed.
         match fs::renameat(&self.parent, &self.name, &self.parent, &self.target) {
@@ -107,9 +108,8 @@ impl Partial {
         }
         self.is_published = true;
         if durable {
-            fs::fsync(&self.parent).map_err(|errno| CheckoutError::NotDurable {
-                path: self.display(),
-                source: errno.into(),
+            retry_on_intr(|| fs::fsync(&self.parent)).map_err(|errno| {
+                CheckoutError::NotDurable { path: self.display(), source: errno.into() }
             })?;
         }
         Ok(())
@@ -165,19 +165,30 @@ fn make(parent: BorrowedFd<'_>, target: &OsStr) -> rustix::io::Result<(OsString,
         next = next.checked_add(1).ok_or(Errno::EXIST)?;
         let candidate = OsString::from_vec(candidate);
         match fs::mkdirat(parent, &candidate, PRIVATE_DIRECTORY) {
-            Ok(()) => {}
             Err(Errno::EXIST) => continue,
-            Err(errno) => return Err(errno),
+            other => other?,
         }
-        // Somebody who looks for stale ones may come before the lock, and remove it.
-        match open_dir(parent, candidate.as_bytes()) {
-            Ok(root) if lock(&root) != Lock::OfAnother && has_name(parent, &candidate, &root)? => {
-                return Ok((candidate, root));
+        match claim(parent, &candidate) {
+            Ok(Some(root)) => return Ok((candidate, root)),
+            Ok(None) => {}
+            Err(errno) => {
+                // Best effort: the next checkout to the same target removes it.
+                let _ = fs::unlinkat(parent, &candidate, AtFlags::REMOVEDIR);
+                return Err(errno);
             }
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
         }
     }
+}
+
+/// Opens and locks a directory that was just made. `None` when somebody who looks for stale
+/// ones came before the lock and removes it.
+fn claim(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Option<OwnedFd>> {
+    let root = match open_dir(parent, name.as_bytes()) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other?,
+    };
+    let is_ours = lock(&root) != Lock::OfAnother && has_name(parent, name, &root)?;
+    Ok(is_ours.then_some(root))
 }
 
 /// Removes the partial directories that belong to us and that nobody has locked. Best effort:

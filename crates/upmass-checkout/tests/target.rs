@@ -155,7 +155,7 @@ fn a_checkout_that_is_killed_is_never_taken_for_a_whole_one() {
     assert!(!status.success());
     let names = fixture.names();
     assert_eq!(names.len(), 2, "{names:?}");
-    assert!(names[0].starts_with(".target.upmass-partial-"), "{names:?}");
+    assert!(names[0].starts_with(".target.partial-upmass-"), "{names:?}");
     let partial = fixture.dir.path().join(&names[0]);
     assert_eq!(partial.metadata().unwrap().mode() & 0o7777, 0o700);
 
@@ -168,23 +168,23 @@ fn a_checkout_that_is_killed_is_never_taken_for_a_whole_one() {
 fn only_what_dead_checkouts_left_is_removed() {
     let fixture = Fixture::new();
     let release = fixture.release_of(&small());
-    let stale = [".target.upmass-partial-1", ".target.upmass-partial-4294967-2"];
+    let stale = [".target.partial-upmass-1", ".target.partial-upmass-4294967-2"];
     let others = [
-        ".other.upmass-partial-1",
-        ".target.upmass-partial-",
-        ".target.upmass-partial-1x",
-        ".target.upmass-partial-1-",
-        ".target.upmass-partial-1-2-3",
-        ".target.upmass-partial-foreign",
-        "target.upmass-partial-1",
+        ".other.partial-upmass-1",
+        ".target.partial-upmass-",
+        ".target.partial-upmass-1x",
+        ".target.partial-upmass-1-",
+        ".target.partial-upmass-1-2-3",
+        ".target.partial-upmass-foreign",
+        "target.partial-upmass-1",
     ];
     for name in stale.iter().chain(&others) {
         fs::create_dir_all(fixture.dir.path().join(name).join("sub/deeper")).unwrap();
     }
-    let owned_by_another = ".target.upmass-partial-3";
+    let owned_by_another = ".target.partial-upmass-3";
     fs::create_dir(fixture.dir.path().join(owned_by_another)).unwrap();
     std::os::unix::fs::chown(fixture.dir.path().join(owned_by_another), Some(1000), None).unwrap();
-    fs::write(fixture.dir.path().join(".target.upmass-partial-4"), "a file").unwrap();
+    fs::write(fixture.dir.path().join(".target.partial-upmass-4"), "a file").unwrap();
     let outside = fixture.dir.path().join(stale[0]).join("sub/link");
     std::os::unix::fs::symlink(fixture.dir.path().join("store"), outside).unwrap();
 
@@ -192,7 +192,7 @@ fn only_what_dead_checkouts_left_is_removed() {
     let mut expected: Vec<_> = others.iter().map(ToString::to_string).collect();
     expected.extend([
         owned_by_another.to_owned(),
-        ".target.upmass-partial-4".to_owned(),
+        ".target.partial-upmass-4".to_owned(),
         "store".to_owned(),
         "target".to_owned(),
     ]);

@@ -28,19 +28,12 @@ impl DirVolume {
             path: path.display().to_string(),
             source: errno.into(),
         })?;
-        Ok(Self {
-            root,
-            path: path.to_owned(),
-        })
+        Ok(Self { root, path: path.to_owned() })
     }
 
     /// Opens a directory, made when missing, and makes its name durable. Its parent must exist.
     pub fn create(path: &Path) -> Result<Self> {
-        let fail = |action, source| DiskError {
-            action,
-            path: path.display().to_string(),
-            source,
-        };
+        let fail = |action, source| DiskError { action, path: path.display().to_string(), source };
         let is_new = match std::fs::create_dir(path) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -56,11 +49,7 @@ impl DirVolume {
     }
 
     fn error(&self, action: &'static str, path: &str, errno: Errno) -> DiskError {
-        DiskError {
-            action,
-            path: self.path.join(path).display().to_string(),
-            source: errno.into(),
-        }
+        DiskError { action, path: self.path.join(path).display().to_string(), source: errno.into() }
     }
 
     fn open_dir(&self, path: &str) -> rustix::io::Result<OwnedFd> {
@@ -86,11 +75,7 @@ impl Volume for DirVolume {
         let file = fs::openat(&self.root, path, flags, mode)
             .map_err(|errno| self.error("create", path, errno))?;
         let path = self.path.join(path).display().to_string();
-        Ok(Box::new(DirFile {
-            file: file.into(),
-            path,
-            len: 0,
-        }))
+        Ok(Box::new(DirFile { file: file.into(), path, len: 0 }))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn ReadAt>> {
@@ -101,16 +86,9 @@ impl Volume for DirVolume {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             let source = io::Error::other("it is not a regular file");
             let path = self.path.join(path).display().to_string();
-            return Err(DiskError {
-                action: "open",
-                path,
-                source,
-            });
+            return Err(DiskError { action: "open", path, source });
         }
-        Ok(Box::new(OpenFile {
-            file: file.into(),
-            len: stat.st_size as u64,
-        }))
+        Ok(Box::new(OpenFile { file: file.into(), len: stat.st_size as u64 }))
     }
 
     fn file_len(&self, path: &str) -> Result<Option<u64>> {
@@ -185,11 +163,7 @@ impl Volume for DirVolume {
             }
             let mut file_type = item.file_type();
             if file_type == FileType::Unknown {
-                let full = if path.is_empty() {
-                    name.into()
-                } else {
-                    format!("{path}/{name}")
-                };
+                let full = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
                 let stat = fs::statat(&self.root, &full, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(|errno| self.error("stat", &full, errno))?;
                 file_type = FileType::from_raw_mode(stat.st_mode);
@@ -199,10 +173,7 @@ impl Volume for DirVolume {
                 FileType::Directory => EntryKind::Directory,
                 _ => EntryKind::Other,
             };
-            entries.push(Entry {
-                name: name.to_owned(),
-                kind,
-            });
+            entries.push(Entry { name: name.to_owned(), kind });
         }
         entries.sort();
         Ok(entries)
@@ -214,9 +185,7 @@ impl Volume for DirVolume {
     }
 
     fn sync_dir(&self, path: &str) -> Result<()> {
-        let directory = self
-            .open_dir(path)
-            .map_err(|errno| self.error("open", path, errno))?;
+        let directory = self.open_dir(path).map_err(|errno| self.error("open", path, errno))?;
         fs::fsync(&directory).map_err(|errno| self.error("sync directory", path, errno))
     }
 
@@ -259,40 +228,28 @@ struct DirFile {
 
 impl DirFile {
     fn error(&self, action: &'static str, source: io::Error) -> DiskError {
-        DiskError {
-            action,
-            path: self.path.clone(),
-            source,
-        }
+        DiskError { action, path: self.path.clone(), source }
     }
 }
 
 impl WriteFile for DirFile {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all_at(bytes, self.len)
-            .map_err(|error| self.error("write", error))?;
+        self.file.write_all_at(bytes, self.len).map_err(|error| self.error("write", error))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
     fn write_zeros(&mut self, len: u64) -> Result<()> {
         // Not even a length that overflows may shorten the file.
-        let end = self
-            .len
-            .checked_add(len)
-            .ok_or_else(|| self.error("extend", Errno::FBIG.into()))?;
-        self.file
-            .set_len(end)
-            .map_err(|error| self.error("extend", error))?;
+        let end =
+            self.len.checked_add(len).ok_or_else(|| self.error("extend", Errno::FBIG.into()))?;
+        self.file.set_len(end).map_err(|error| self.error("extend", error))?;
         self.len = end;
         Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.file
-            .sync_all()
-            .map_err(|error| self.error("sync", error))
+        self.file.sync_all().map_err(|error| self.error("sync", error))
     }
 }
 

@@ -82,10 +82,7 @@ impl<V> FaultVolume<V> {
     /// Wraps a volume; its steps count from 0.
     pub fn new(inner: V, fault: Fault) -> Self {
         let counter = StepCounter(Arc::default());
-        Self {
-            inner,
-            trigger: Trigger { fault, counter },
-        }
+        Self { inner, trigger: Trigger { fault, counter } }
     }
 
     /// How many steps were tried, also those that failed.
@@ -283,11 +280,7 @@ impl WriteFile for FaultFile {
 }
 
 fn fail(action: &'static str, path: &str, errno: Errno) -> DiskError {
-    DiskError {
-        action,
-        path: path.to_owned(),
-        source: errno.into(),
-    }
+    DiskError { action, path: path.to_owned(), source: errno.into() }
 }
 
 /// Ends the process as if it had been killed from outside.

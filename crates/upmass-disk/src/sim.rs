@@ -116,18 +116,8 @@ impl SimVolume {
     }
 
     fn with_tree(tree: Tree) -> Self {
-        let state = State {
-            tree,
-            steps: 0,
-            cut_at: u64::MAX,
-            off: false,
-        };
-        Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-            }),
-        }
+        let state = State { tree, steps: 0, cut_at: u64::MAX, off: false };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,11 +147,7 @@ impl SimVolume {
         question: impl FnOnce(&Tree) -> rustix::io::Result<T>,
     ) -> Result<T> {
         let state = self.state();
-        let answer = if state.off {
-            Err(Errno::IO)
-        } else {
-            question(&state.tree)
-        };
+        let answer = if state.off { Err(Errno::IO) } else { question(&state.tree) };
         answer.map_err(|errno| fail(action, path, errno))
     }
 }
@@ -197,12 +183,7 @@ impl Volume for SimVolume {
         })?;
         let shared = self.shared.clone();
         let path = path.to_owned();
-        Ok(Box::new(SimFile {
-            shared,
-            file,
-            path,
-            len: 0,
-        }))
+        Ok(Box::new(SimFile { shared, file, path, len: 0 }))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn ReadAt>> {
@@ -338,10 +319,7 @@ impl Volume for SimVolume {
             let file = match &file {
                 Some(file) => file,
                 None => file.insert(
-                    state
-                        .tree
-                        .file_or_new(path)
-                        .map_err(|errno| fail("open", path, errno))?,
+                    state.tree.file_or_new(path).map_err(|errno| fail("open", path, errno))?,
                 ),
             };
             if file.data().holders.take(mode) {
@@ -397,9 +375,7 @@ impl SimFile {
             Power::FailsNow => (len / 2, Err(Errno::IO)),
             Power::Off => (0, Err(Errno::IO)),
         };
-        let done = state
-            .tree
-            .extend(&mut self.file.data(), self.len, wanted, put);
+        let done = state.tree.extend(&mut self.file.data(), self.len, wanted, put);
         let result = match result {
             Ok(()) if done < len => Err(Errno::NOSPC),
             other => other,
@@ -443,10 +419,7 @@ impl ReadAt for SimReader {
             return Err(Errno::IO.into());
         }
         let data = self.file.data();
-        let start = data
-            .content
-            .len()
-            .min(offset.try_into().unwrap_or(usize::MAX));
+        let start = data.content.len().min(offset.try_into().unwrap_or(usize::MAX));
         let rest = &data.content[start..];
         let len = rest.len().min(buffer.len());
         buffer[..len].copy_from_slice(&rest[..len]);
@@ -459,9 +432,5 @@ impl ReadAt for SimReader {
 }
 
 fn fail(action: &'static str, path: &str, errno: Errno) -> DiskError {
-    DiskError {
-        action,
-        path: path.to_owned(),
-        source: errno.into(),
-    }
+    DiskError { action, path: path.to_owned(), source: errno.into() }
 }

@@ -20,10 +20,7 @@ pub struct DiskError {
 impl DiskError {
     /// Whether the disk is full, so that a second run may succeed after room was made.
     pub fn is_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     /// Whether the file does not exist.

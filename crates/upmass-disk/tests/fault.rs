@@ -116,11 +116,7 @@ fn a_killed_process_leaves_what_was_done_before() {
         let expected = expected.after_power_cut(Survivors::Everything);
         let found = DirVolume::open(directory.path()).unwrap();
         for command in ["list .", "list d", "read a", "read b", "read c"] {
-            assert_eq!(
-                run(&found, command),
-                run(&expected, command),
-                "{command}, {at}"
-            );
+            assert_eq!(run(&found, command), run(&expected, command), "{command}, {at}");
         }
     }
 }

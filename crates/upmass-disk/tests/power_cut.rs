@@ -21,9 +21,7 @@ fn check(commands: &str, expected: &[&str]) {
 }
 
 fn outcomes(volume: &SimVolume) -> BTreeSet<String> {
-    Survivors::some(SEEDS)
-        .map(|survivors| show(&volume.after_power_cut(survivors)))
-        .collect()
+    Survivors::some(SEEDS).map(|survivors| show(&volume.after_power_cut(survivors))).collect()
 }
 
 #[test]
@@ -54,18 +52,12 @@ fn a_removal_is_undone_until_it_is_synced() {
 #[test]
 fn names_survive_in_any_combination() {
     check("put a 1; put b 2", &["", "a=1", "b=2", "a=1 b=2"]);
-    check(
-        "put a 1; syncdir .; remove a; put b 2",
-        &["", "a=1", "b=2", "a=1 b=2"],
-    );
+    check("put a 1; syncdir .; remove a; put b 2", &["", "a=1", "b=2", "a=1 b=2"]);
 }
 
 #[test]
 fn a_name_may_mean_all_that_it_meant_since_the_last_sync() {
-    check(
-        "put a 1; syncdir .; remove a; put a 2; remove a; put a 3",
-        &["", "a=1", "a=2", "a=3"],
-    );
+    check("put a 1; syncdir .; remove a; put a 2; remove a; put a 3", &["", "a=1", "a=2", "a=3"]);
 }
 
 #[test]
@@ -75,47 +67,24 @@ fn a_file_without_a_durable_name_may_be_lost_while_it_moves() {
 
 #[test]
 fn a_file_with_a_durable_name_keeps_one_while_it_moves() {
-    check(
-        "put a x; syncdir .; publish a b",
-        &["a=x", "b=x", "a=x b=x"],
-    );
+    check("put a x; syncdir .; publish a b", &["a=x", "b=x", "a=x b=x"]);
     check("put a x; syncdir .; publish a b; syncdir .", &["b=x"]);
     check(
         "put a x; syncdir .; publish a b; publish b c",
-        &[
-            "a=x",
-            "b=x",
-            "c=x",
-            "a=x b=x",
-            "a=x c=x",
-            "b=x c=x",
-            "a=x b=x c=x",
-        ],
+        &["a=x", "b=x", "c=x", "a=x b=x", "a=x c=x", "b=x c=x", "a=x b=x c=x"],
     );
 }
 
 #[test]
 fn a_file_that_was_moved_and_removed_may_be_lost() {
-    check(
-        "put a x; syncdir .; publish a b; remove b",
-        &["", "a=x", "b=x", "a=x b=x"],
-    );
+    check("put a x; syncdir .; publish a b; remove b", &["", "a=x", "b=x", "a=x b=x"]);
 }
 
 #[test]
 fn a_replaced_name_means_the_old_file_or_the_new_one() {
-    check(
-        "put a 1; put b 2; syncdir .; replace b a",
-        &["a=1 b=2", "a=2", "a=2 b=2"],
-    );
-    check(
-        "put a 1; syncdir .; put b 2; replace b a",
-        &["a=1", "a=1 b=2", "a=2", "a=2 b=2"],
-    );
-    check(
-        "put a 1; put b 2; syncdir .; replace b a; syncdir .",
-        &["a=2"],
-    );
+    check("put a 1; put b 2; syncdir .; replace b a", &["a=1 b=2", "a=2", "a=2 b=2"]);
+    check("put a 1; syncdir .; put b 2; replace b a", &["a=1", "a=1 b=2", "a=2", "a=2 b=2"]);
+    check("put a 1; put b 2; syncdir .; replace b a; syncdir .", &["a=2"]);
 }
 
 #[test]
@@ -127,20 +96,14 @@ fn files_that_change_places_are_both_kept() {
     assert!(found.contains("a=2 b=1"));
     assert!(found.contains("a=1 b=2"));
     for outcome in found {
-        assert!(
-            outcome.contains("=1") && outcome.contains("=2"),
-            "{outcome}"
-        );
+        assert!(outcome.contains("=1") && outcome.contains("=2"), "{outcome}");
     }
 }
 
 #[test]
 fn a_directory_syncs_its_own_names_only() {
     let two = "mkdir d; mkdir e; syncdir .";
-    check(
-        &format!("{two}; put d/a x; put e/a y; syncdir d"),
-        &["d d/a=x e", "d d/a=x e e/a=y"],
-    );
+    check(&format!("{two}; put d/a x; put e/a y; syncdir d"), &["d d/a=x e", "d d/a=x e e/a=y"]);
     check(
         &format!("{two}; put d/a x; syncdir d; publish d/a e/b; syncdir e"),
         &["d d/a=x e e/b=x", "d e e/b=x"],
@@ -173,10 +136,7 @@ fn a_directory_comes_back_for_a_file_that_was_moved_out() {
 
 #[test]
 fn a_directory_that_is_made_again_does_not_have_the_old_files() {
-    check(
-        "mkdir d; put d/a x; syncall; remove d/a; rmdir d; mkdir d; syncdir .",
-        &["d"],
-    );
+    check("mkdir d; put d/a x; syncall; remove d/a; rmdir d; mkdir d; syncdir .", &["d"]);
 }
 
 #[test]
@@ -233,27 +193,18 @@ fn content_tears_at_any_byte_and_at_sectors_but_never_before_the_sync() {
             }
         }
         let is_long = content.len() == whole.len();
-        seen.insert(
-            match (is_long, sectors.contains(&true), sectors.contains(&false)) {
-                (true, true, false) => "whole",
-                (true, false, true) => "zeros",
-                (true, true, true) => "holes",
-                (false, true, false) => "a prefix",
-                (false, false, true) => "short and zeros",
-                (false, true, true) => "short with holes",
-                (_, false, false) => "nothing",
-            },
-        );
+        seen.insert(match (is_long, sectors.contains(&true), sectors.contains(&false)) {
+            (true, true, false) => "whole",
+            (true, false, true) => "zeros",
+            (true, true, true) => "holes",
+            (false, true, false) => "a prefix",
+            (false, false, true) => "short and zeros",
+            (false, true, true) => "short with holes",
+            (_, false, false) => "nothing",
+        });
     }
-    let all = [
-        "whole",
-        "zeros",
-        "holes",
-        "a prefix",
-        "short and zeros",
-        "short with holes",
-        "nothing",
-    ];
+    let all =
+        ["whole", "zeros", "holes", "a prefix", "short and zeros", "short with holes", "nothing"];
     assert_eq!(seen, all.into());
 }
 
@@ -346,10 +297,7 @@ fn a_write_is_torn_by_the_cut_and_a_sync_has_no_effect() {
     assert!(file.write(b"cdef").is_err());
     assert!(file.write(b"cdef").is_err());
     assert!(file.sync().is_err());
-    assert_eq!(
-        show(&volume.after_power_cut(Survivors::Everything)),
-        "a=abcd"
-    );
+    assert_eq!(show(&volume.after_power_cut(Survivors::Everything)), "a=abcd");
     assert_eq!(show(&volume.after_power_cut(Survivors::Nothing)), "a=");
 
     let volume = SimVolume::new(CAPACITY);
@@ -447,10 +395,7 @@ fn a_careful_replacement_is_old_or_new_at_each_cut() {
 #[test]
 fn careless_replacements_are_caught() {
     let no_sync = every_cut("draft b new; replace b a; syncdir .");
-    assert!(
-        no_sync.contains("") && no_sync.contains("\\x00\\x00\\x00"),
-        "{no_sync:?}"
-    );
+    assert!(no_sync.contains("") && no_sync.contains("\\x00\\x00\\x00"), "{no_sync:?}");
     let no_rename = every_cut("remove a; put a new; syncdir .");
     assert!(no_rename.contains("missing"), "{no_rename:?}");
 }

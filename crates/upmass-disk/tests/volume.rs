@@ -291,12 +291,7 @@ fn one_exclusive_lock_or_many_shared_ones() {
         let alone = try_lock(LockMode::Exclusive).unwrap();
         assert!(try_lock(LockMode::Shared).is_none());
         assert!(try_lock(LockMode::Exclusive).is_none());
-        assert!(
-            volume
-                .lock("other", LockMode::Exclusive, false)
-                .unwrap()
-                .is_some()
-        );
+        assert!(volume.lock("other", LockMode::Exclusive, false).unwrap().is_some());
         drop(alone);
         assert!(try_lock(LockMode::Shared).is_some());
         assert_eq!(run(volume, "list ."), "[lock other]");
@@ -456,11 +451,7 @@ fn errors_of_a_directory_tell_path_and_action() {
         (volume.publish("no", "to").err(), "rename", "to"),
         (volume.replace("no", "to").err(), "rename", "to"),
         (volume.remove("taken/a").err(), "remove", "taken/a"),
-        (
-            volume.remove_dir("taken").err(),
-            "remove directory",
-            "taken",
-        ),
+        (volume.remove_dir("taken").err(), "remove directory", "taken"),
         (volume.create_dir("no/d").err(), "create directory", "no/d"),
         (volume.list("taken").err(), "open", "taken"),
         (volume.sync_dir("no").err(), "open", "no"),
@@ -471,10 +462,7 @@ fn errors_of_a_directory_tell_path_and_action() {
         assert_eq!(error.action, action);
         assert_eq!(Path::new(&error.path), directory.path().join(path));
         let text = error.to_string();
-        assert!(
-            text.starts_with(action) && text.contains(&error.path),
-            "{text}"
-        );
+        assert!(text.starts_with(action) && text.contains(&error.path), "{text}");
     }
     assert_eq!(volume.real_path("d/a"), Some(directory.path().join("d/a")));
 }

@@ -23,10 +23,7 @@ impl Comment {
     /// [`Error::CommentText`] if minisign would refuse a file with it.
     pub fn new(text: &str) -> Result<Self, Error> {
         if text.len() > Self::MAX_LEN || !is_printable(text) {
-            return Err(Error::CommentText {
-                max: Self::MAX_LEN,
-                len: text.len(),
-            });
+            return Err(Error::CommentText { max: Self::MAX_LEN, len: text.len() });
         }
         Ok(Comment(text.to_owned()))
     }

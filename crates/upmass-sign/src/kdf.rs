@@ -16,10 +16,7 @@ pub struct KdfCost {
 
 impl KdfCost {
     /// What minisign takes for its keys: 1 GiB of memory, and some seconds.
-    pub const MINISIGN: KdfCost = KdfCost {
-        operations: 1 << 25,
-        memory: 1 << 30,
-    };
+    pub const MINISIGN: KdfCost = KdfCost { operations: 1 << 25, memory: 1 << 30 };
 
     /// Makes a cost of libsodium's "opslimit", and its "memlimit" in bytes.
     ///
@@ -139,11 +136,9 @@ mod tests {
 
     #[test]
     fn a_cost_above_that_of_minisign_is_refused() {
-        for (operations, memory) in [
-            ((1 << 25) + 1, 1 << 30),
-            (1 << 25, (1 << 30) + 1),
-            (u64::MAX, 0),
-        ] {
+        for (operations, memory) in
+            [((1 << 25) + 1, 1 << 30), (1 << 25, (1 << 30) + 1), (u64::MAX, 0)]
+        {
             assert_eq!(
                 KdfCost::new(operations, memory),
                 Err(Error::KdfCost {

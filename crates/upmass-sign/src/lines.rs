@@ -22,17 +22,12 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(file: FileKind, bytes: &'a [u8]) -> Self {
-        Lines {
-            file,
-            line: 1,
-            rest: bytes,
-        }
+        Lines { file, line: 1, rest: bytes }
     }
 
     /// Reads a comment of bytes that nobody vouches for, and forgets them.
     pub(crate) fn untrusted_comment(&mut self) -> Result<(), Error> {
-        self.comment(UNTRUSTED_PREFIX, MAX_UNTRUSTED_LINE)
-            .map(|_| ())
+        self.comment(UNTRUSTED_PREFIX, MAX_UNTRUSTED_LINE).map(|_| ())
     }
 
     /// Reads the comment that a signature covers; its text still has to be checked.
@@ -40,10 +35,7 @@ impl<'a> Lines<'a> {
     /// Control characters are refused as newer minisigns do, since it is made to be printed.
     #[cfg(feature = "minisig")]
     pub(crate) fn trusted_comment(&mut self) -> Result<&'a str, Error> {
-        let expected = Expected::Comment {
-            prefix: TRUSTED_PREFIX,
-            max: MAX_TRUSTED_LINE,
-        };
+        let expected = Expected::Comment { prefix: TRUSTED_PREFIX, max: MAX_TRUSTED_LINE };
         let bytes = self.comment(TRUSTED_PREFIX, MAX_TRUSTED_LINE)?;
         match std::str::from_utf8(bytes) {
             Ok(text) if is_printable(text) => Ok(text),
@@ -53,9 +45,7 @@ impl<'a> Lines<'a> {
 
     /// Reads a line of base64 into all of `bytes`.
     pub(crate) fn base64<const N: usize>(&mut self, bytes: &mut [u8; N]) -> Result<(), Error> {
-        let expected = Expected::Base64 {
-            characters: base64_len(N),
-        };
+        let expected = Expected::Base64 { characters: base64_len(N) };
         let line = self.next().ok_or(Found::Nothing);
         line.and_then(|line| {
             if line.len() != base64_len(N) {
@@ -109,12 +99,7 @@ impl<'a> Lines<'a> {
             Found::Nothing => self.line,
             _ => self.line - 1,
         };
-        Error::Shape {
-            file: self.file,
-            line,
-            expected,
-            found,
-        }
+        Error::Shape { file: self.file, line, expected, found }
     }
 }
 

@@ -159,18 +159,12 @@ impl Minisig {
 
     fn verify_message(&self, key: &PublicKey, message: &[u8]) -> Result<VerifiedFile<'_>, Error> {
         if self.by != key.id() {
-            return Err(Error::OtherKey {
-                expected: key.id(),
-                found: self.by,
-            });
+            return Err(Error::OtherKey { expected: key.id(), found: self.by });
         }
         let proof = key.verify(message, &self.signature)?;
         let comment_message = comment_message(&self.signature, &self.trusted_comment);
         match key.verify(&comment_message, &self.comment_signature) {
-            Ok(_) => Ok(VerifiedFile {
-                proof,
-                trusted_comment: &self.trusted_comment,
-            }),
+            Ok(_) => Ok(VerifiedFile { proof, trusted_comment: &self.trusted_comment }),
             Err(_) => Err(Error::BadComment { by: key.id() }),
         }
     }

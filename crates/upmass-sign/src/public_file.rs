@@ -22,10 +22,7 @@ impl PublicKey {
 
     /// Returns a public key file, with the comment that minisign writes.
     pub fn to_file(&self) -> String {
-        format!(
-            "{UNTRUSTED_PREFIX}minisign public key {}\n{self}\n",
-            self.id()
-        )
+        format!("{UNTRUSTED_PREFIX}minisign public key {}\n{self}\n", self.id())
     }
 
     fn from_line(mut lines: Lines<'_>) -> Result<Self, Error> {

@@ -57,12 +57,7 @@ impl SecretKeyFile {
             &[BLAKE2B],
         )?;
         let kdf: &[u8; 2] = field::<{ at::KDF }, _, _>(&bytes);
-        check_supported(
-            "the password hash",
-            "\"Sc\" (scrypt) or none",
-            kdf,
-            &[SCRYPT, NO_KDF],
-        )?;
+        check_supported("the password hash", "\"Sc\" (scrypt) or none", kdf, &[SCRYPT, NO_KDF])?;
         let sealed: &[u8; sealed::END] = field::<{ at::SEALED }, _, _>(&bytes);
         if kdf == NO_KDF {
             // Salt and cost mean nothing now; `minisign -C -W` leaves those of the last password.
@@ -102,9 +97,7 @@ impl LockedSecretKey {
 
 impl fmt::Debug for LockedSecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockedSecretKey")
-            .field("cost", &self.cost)
-            .finish_non_exhaustive()
+        f.debug_struct("LockedSecretKey").field("cost", &self.cost).finish_non_exhaustive()
     }
 }
 
@@ -134,10 +127,7 @@ impl SecretKey {
     ) -> Result<Zeroizing<String>, Error> {
         let typable = !password.iter().any(|byte| b"\n\r\0".contains(byte));
         if !(1..=MAX_PASSWORD).contains(&password.len()) || !typable {
-            return Err(Error::PasswordText {
-                max: MAX_PASSWORD,
-                len: password.len(),
-            });
+            return Err(Error::PasswordText { max: MAX_PASSWORD, len: password.len() });
         }
         let mut sealed = self.to_sealed();
         xor(&mut sealed, &cost.derive(password, salt));
@@ -170,21 +160,14 @@ fn check_supported(
     if known.contains(&found) {
         return Ok(());
     }
-    Err(Error::Unsupported {
-        file: FileKind::SecretKey,
-        what,
-        expected,
-        found: *found,
-    })
+    Err(Error::Unsupported { file: FileKind::SecretKey, what, expected, found: *found })
 }
 
 fn read_unlocked(bytes: &[u8; sealed::END]) -> Result<SecretKey, Error> {
     // `minisign -G -W` leaves the checksum out, that is zero, and minisign never looks at it.
     let found: &[u8; 32] = field::<{ sealed::CHECKSUM }, _, _>(bytes);
     if *found != [0; 32] && *found != *checksum(bytes) {
-        return Err(Error::DamagedSecretKey {
-            what: "key and checksum",
-        });
+        return Err(Error::DamagedSecretKey { what: "key and checksum" });
     }
     read_keypair(bytes)
 }
@@ -195,17 +178,13 @@ fn read_keypair(bytes: &[u8; sealed::END]) -> Result<SecretKey, Error> {
     // https://github.com/MystenLabs/ed25519-unsafe-libs
     SigningKey::from_keypair_bytes(field::<{ sealed::KEYPAIR }, _, _>(bytes))
         .map(|key| SecretKey::new(id, key))
-        .map_err(|_| Error::DamagedSecretKey {
-            what: "secret and public half",
-        })
+        .map_err(|_| Error::DamagedSecretKey { what: "secret and public half" })
 }
 
 /// The checksum of the plain fields; the algorithm of the key goes first.
 fn checksum(bytes: &[u8; sealed::END]) -> Zeroizing<[u8; 32]> {
-    let digest = Blake2b256::new()
-        .chain_update(ED25519)
-        .chain_update(&bytes[..sealed::CHECKSUM])
-        .finalize();
+    let digest =
+        Blake2b256::new().chain_update(ED25519).chain_update(&bytes[..sealed::CHECKSUM]).finalize();
     Zeroizing::new(digest.into())
 }
 

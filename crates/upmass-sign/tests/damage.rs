@@ -40,10 +40,7 @@ fn is_in_comment(damaged: &[u8], original: &[u8], at: usize) -> bool {
 /// second is not well formed.
 fn decoded_difference<const N: usize>(original: &[u8], damaged: &[u8]) -> Option<Vec<usize>> {
     let decode = |file: &[u8]| {
-        let line = file
-            .strip_suffix(b"\n")?
-            .split(|&byte| byte == b'\n')
-            .nth(1)?;
+        let line = file.strip_suffix(b"\n")?.split(|&byte| byte == b'\n').nth(1)?;
         let mut bytes = [0; N];
         Base64::decode(line, &mut bytes).ok()?;
         Some(bytes)
@@ -68,16 +65,10 @@ fn locked_file() -> Vec<u8> {
 fn a_public_key_file_that_was_cut_is_refused() {
     let file = key().public_key().to_file();
     each_prefix(file.as_bytes(), |prefix| {
-        assert!(matches!(
-            PublicKey::from_file(prefix),
-            Err(Error::Shape { .. })
-        ));
+        assert!(matches!(PublicKey::from_file(prefix), Err(Error::Shape { .. })));
     });
     // The end of the last line is often lost, and nothing else is missing then.
-    assert_eq!(
-        PublicKey::from_file(file.trim_end().as_bytes()),
-        Ok(key().public_key())
-    );
+    assert_eq!(PublicKey::from_file(file.trim_end().as_bytes()), Ok(key().public_key()));
 }
 
 #[test]
@@ -142,14 +133,10 @@ fn an_unlocked_secret_key_file_with_a_flipped_bit_is_refused() {
 
 #[test]
 fn only_the_id_is_unchecked_where_minisign_leaves_the_checksum_out() {
-    check_unlocked(
-        &vector("minisign/unlocked.key"),
-        54..62,
-        |original, read| {
-            read.id() != original.id()
-                && read.public_key().as_bytes() == original.public_key().as_bytes()
-        },
-    );
+    check_unlocked(&vector("minisign/unlocked.key"), 54..62, |original, read| {
+        read.id() != original.id()
+            && read.public_key().as_bytes() == original.public_key().as_bytes()
+    });
 }
 
 #[test]
@@ -189,11 +176,7 @@ fn a_locked_secret_key_file_with_a_flipped_bit_does_not_open() {
             }
             return;
         }
-        assert_eq!(
-            locked.unlock(common::PASSWORD),
-            Err(Error::Password),
-            "byte {at}"
-        );
+        assert_eq!(locked.unlock(common::PASSWORD), Err(Error::Password), "byte {at}");
     });
     assert!(too_costly > 0);
 }
@@ -203,10 +186,7 @@ fn a_signature_file_that_was_cut_is_refused() {
     for name in ["upmass/prehashed.minisig", "upmass/legacy.minisig"] {
         let file = vector(name);
         each_prefix(&file, |prefix| {
-            assert!(matches!(
-                Minisig::from_file(prefix),
-                Err(Error::Shape { .. })
-            ));
+            assert!(matches!(Minisig::from_file(prefix), Err(Error::Shape { .. })));
         });
         let signature = Minisig::from_file(file.trim_ascii_end()).unwrap();
         assert!(signature.verify(&key().public_key(), &message()).is_ok());
@@ -225,10 +205,7 @@ fn a_signature_file_with_a_flipped_bit_does_not_verify() {
                 assert_eq!(read.as_ref(), Ok(&original));
             } else if let Ok(read) = read {
                 accepted += 1;
-                assert!(
-                    read.verify(&key().public_key(), &message()).is_err(),
-                    "byte {at}"
-                );
+                assert!(read.verify(&key().public_key(), &message()).is_err(), "byte {at}");
             }
         });
         assert!(accepted > 0);
@@ -245,10 +222,7 @@ fn a_signature_with_a_flipped_bit_does_not_verify() {
         assert_eq!(verified, Err(Error::BadSignature { by }), "byte {at}");
     });
     each_flipped_bit(&message(), |damaged, at| {
-        assert!(
-            key().public_key().verify(damaged, &signature).is_err(),
-            "byte {at}"
-        );
+        assert!(key().public_key().verify(damaged, &signature).is_err(), "byte {at}");
     });
 }
 

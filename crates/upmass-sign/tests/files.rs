@@ -10,18 +10,10 @@ use upmass_sign::{
 
 const PUBLIC: &str = "RWTvzauJZ0UjAddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
 
-const COMMENT: Expected = Expected::Comment {
-    prefix: "untrusted comment: ",
-    max: 1022,
-};
+const COMMENT: Expected = Expected::Comment { prefix: "untrusted comment: ", max: 1022 };
 
 fn shape<T>(file: FileKind, line: u32, expected: Expected, found: Found) -> Result<T, Error> {
-    Err(Error::Shape {
-        file,
-        line,
-        expected,
-        found,
-    })
+    Err(Error::Shape { file, line, expected, found })
 }
 
 #[test]
@@ -29,10 +21,7 @@ fn a_public_key_file_has_two_lines() {
     let read = |file: String| PublicKey::from_file(file.as_bytes());
     let key = Ok(key().public_key());
     assert_eq!(read(format!("untrusted comment: \n{PUBLIC}\n")), key);
-    assert_eq!(
-        read(format!("untrusted comment: ours\r\n{PUBLIC}\r\n")),
-        key
-    );
+    assert_eq!(read(format!("untrusted comment: ours\r\n{PUBLIC}\r\n")), key);
     assert_eq!(read(format!("untrusted comment: ours\n{PUBLIC}")), key);
 
     let check = |file: String, line, expected, found| {
@@ -43,24 +32,9 @@ fn a_public_key_file_has_two_lines() {
     check(String::new(), 1, COMMENT, Found::Nothing);
     check("\n".to_owned(), 1, COMMENT, Found::OtherWords);
     check(PUBLIC.to_owned(), 1, COMMENT, Found::OtherWords);
-    check(
-        "untrusted comment: ours".to_owned(),
-        2,
-        base64,
-        Found::Nothing,
-    );
-    check(
-        "untrusted comment: ours\n\n".to_owned(),
-        2,
-        base64,
-        Found::Bytes(0),
-    );
-    check(
-        format!("untrusted comment: ours\n {PUBLIC}\n"),
-        2,
-        base64,
-        Found::Bytes(57),
-    );
+    check("untrusted comment: ours".to_owned(), 2, base64, Found::Nothing);
+    check("untrusted comment: ours\n\n".to_owned(), 2, base64, Found::Bytes(0));
+    check(format!("untrusted comment: ours\n {PUBLIC}\n"), 2, base64, Found::Bytes(57));
     check(
         format!("untrusted comment: ours\n{}\n", PUBLIC.replace('+', "-")),
         2,
@@ -68,12 +42,7 @@ fn a_public_key_file_has_two_lines() {
         Found::NotBase64,
     );
     let end = Expected::End;
-    check(
-        format!("untrusted comment: ours\n{PUBLIC}\n\n"),
-        3,
-        end,
-        Found::Bytes(0),
-    );
+    check(format!("untrusted comment: ours\n{PUBLIC}\n\n"), 3, end, Found::Bytes(0));
     check(
         format!("untrusted comment: {}\n{PUBLIC}\n", "x".repeat(1004)),
         1,
@@ -90,12 +59,7 @@ fn the_text_of_a_public_key_is_one_line() {
     assert_eq!(format!("{PUBLIC}\n").parse(), Ok(key));
     assert_eq!(
         "RWT".parse::<PublicKey>(),
-        shape(
-            FileKind::PublicKey,
-            1,
-            Expected::Base64 { characters: 56 },
-            Found::Bytes(3)
-        )
+        shape(FileKind::PublicKey, 1, Expected::Base64 { characters: 56 }, Found::Bytes(3))
     );
 }
 
@@ -139,31 +103,16 @@ fn a_trusted_comment_is_printable() {
     };
     let refused = |found| {
         let (prefix, max) = ("trusted comment: ", 8190);
-        shape(
-            FileKind::Signature,
-            3,
-            Expected::Comment { prefix, max },
-            found,
-        )
+        shape(FileKind::Signature, 3, Expected::Comment { prefix, max }, found)
     };
     assert_eq!(read(b""), Ok(()));
     assert_eq!(read("tab\tand Überraschung 衛星".as_bytes()), Ok(()));
     assert_eq!(read(&[b'x'; 8173]), Ok(()));
     assert_eq!(read(&[b'x'; 8174]), refused(Found::Bytes(8191)));
-    for unprintable in [
-        b"\x1b[2J".as_slice(),
-        b"\0",
-        b"a\rb",
-        b"\x7f",
-        b"\xc2\x9b",
-        b"\xff",
-        b"\xc3",
-    ] {
-        assert_eq!(
-            read(unprintable),
-            refused(Found::NotText),
-            "{unprintable:?}"
-        );
+    for unprintable in
+        [b"\x1b[2J".as_slice(), b"\0", b"a\rb", b"\x7f", b"\xc2\x9b", b"\xff", b"\xc3"]
+    {
+        assert_eq!(read(unprintable), refused(Found::NotText), "{unprintable:?}");
     }
 }
 
@@ -185,12 +134,8 @@ fn an_unknown_algorithm_is_named() {
         let file = String::from_utf8(vector(name)).unwrap();
         file.replacen("\nRW", "\nRX", 1).into_bytes()
     };
-    let expected = |file, expected, found| Error::Unsupported {
-        file,
-        what: "the algorithm",
-        expected,
-        found,
-    };
+    let expected =
+        |file, expected, found| Error::Unsupported { file, what: "the algorithm", expected, found };
     assert_eq!(
         PublicKey::from_file(&unknown("upmass/unlocked.pub")),
         Err(expected(FileKind::PublicKey, "\"Ed\" (Ed25519)", *b"Et"))
@@ -233,10 +178,7 @@ fn errors_are_sentences_that_tell_what_to_do() {
         "the secret key uses the password hash \"A\\n\", but only \"Sc\" (scrypt) or none is supported",
     );
     check(
-        Error::OtherKey {
-            expected: KeyId::new([1; 8]),
-            found: KeyId::new([2; 8]),
-        },
+        Error::OtherKey { expected: KeyId::new([1; 8]), found: KeyId::new([2; 8]) },
         "the signature is by key 0202020202020202, but was checked with key 0101010101010101",
     );
 }
@@ -247,10 +189,7 @@ fn a_comment_is_one_printable_line() {
     assert!(Comment::new(&"x".repeat(Comment::MAX_LEN)).is_ok());
     let too_long = "x".repeat(Comment::MAX_LEN + 1);
     for text in ["two\nlines", "\r", "\0", "\x1b[2J", "\u{9b}2J", &too_long] {
-        let expected = Error::CommentText {
-            max: 1003,
-            len: text.len(),
-        };
+        let expected = Error::CommentText { max: 1003, len: text.len() };
         assert_eq!(Comment::new(text), Err(expected));
     }
 }
@@ -316,8 +255,6 @@ fn a_secret_key_is_cleared_when_it_is_dropped() {
 
 #[test]
 fn a_proof_names_the_key() {
-    let proof = key()
-        .public_key()
-        .verify(&message(), &key().sign(&message()));
+    let proof = key().public_key().verify(&message(), &key().sign(&message()));
     assert_eq!(proof.unwrap().by(), key().id());
 }

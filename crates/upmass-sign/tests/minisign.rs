@@ -61,10 +61,7 @@ impl Minisign {
     /// Runs minisign, which has to succeed, and returns what it printed.
     fn run(&self, arguments: &[&str], typed: &[u8]) -> String {
         let output = self.try_run(arguments, typed);
-        assert!(
-            output.status.success(),
-            "minisign {arguments:?}: {output:?}"
-        );
+        assert!(output.status.success(), "minisign {arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -149,10 +146,7 @@ fn minisign_makes_the_public_key_file_that_we_make() {
     let minisign = Minisign::new();
     minisign.write("key", &key().to_file(&comment("made by Upmass")));
     minisign.run(&["-R", "-s", "key", "-p", "pub"], b"");
-    assert_eq!(
-        minisign.read("pub"),
-        key().public_key().to_file().as_bytes()
-    );
+    assert_eq!(minisign.read("pub"), key().public_key().to_file().as_bytes());
 }
 
 #[test]
@@ -181,10 +175,7 @@ fn minisign_verifies_what_we_sign_with_its_unlocked_key() {
     let minisign = Minisign::new();
     minisign.run(&["-G", "-W", "-p", "pub", "-s", "key"], b"");
     let key = read_secret(&minisign.read("key")).unwrap();
-    assert_eq!(
-        PublicKey::from_file(&minisign.read("pub")),
-        Ok(key.public_key())
-    );
+    assert_eq!(PublicKey::from_file(&minisign.read("pub")), Ok(key.public_key()));
     minisign.check_signatures_of(&key, &comment("trusted"), &comment("untrusted"));
     minisign.sign_and_check(&key.public_key(), b"");
 }

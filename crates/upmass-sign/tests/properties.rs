@@ -31,9 +31,7 @@ fn any_file() -> impl Strategy<Value = Vec<u8>> {
     ];
     let end = prop::sample::select(vec!["\n", "\r\n", "\r", ""]);
     prop::collection::vec((line, end), 0..6).prop_map(|lines| {
-        let lines = lines
-            .iter()
-            .map(|(line, end)| [line, end.as_bytes()].concat());
+        let lines = lines.iter().map(|(line, end)| [line, end.as_bytes()].concat());
         lines.collect::<Vec<_>>().concat()
     })
 }

@@ -67,10 +67,7 @@ fn signature() {
     let file = vector("minisign/prehashed.minisig");
     let fields = fields("Signature", &file);
     assert_eq!(fields["algorithm"], b"ED");
-    assert_eq!(
-        fields["key id"],
-        Minisig::from_file(&file).unwrap().by().as_bytes()
-    );
+    assert_eq!(fields["key id"], Minisig::from_file(&file).unwrap().by().as_bytes());
     assert_eq!(fields["signature"].len(), 64);
 }
 
@@ -81,10 +78,7 @@ fn limits() {
         format!("A file is at most {MAX_FILE_LEN} bytes long."),
         format!("| at most {} (2^25) |", max.operations()),
         format!("| at most {} (2^30) |", max.memory()),
-        format!(
-            "comments of at most {} bytes",
-            upmass_sign::Comment::MAX_LEN
-        ),
+        format!("comments of at most {} bytes", upmass_sign::Comment::MAX_LEN),
     ] {
         assert!(SPEC.contains(&sentence), "{sentence}");
     }

@@ -46,9 +46,8 @@ fn a_key_of_small_order_is_refused() {
 #[test]
 fn a_key_in_a_second_encoding_is_refused() {
     let signs = [0, 1];
-    let mut keys: Vec<_> = (0..19)
-        .flat_map(|y| signs.map(|sign| second_encoding(y, sign)))
-        .collect();
+    let mut keys: Vec<_> =
+        (0..19).flat_map(|y| signs.map(|sign| second_encoding(y, sign))).collect();
     // x = 0 has no negative, so the sign bit makes a second encoding of y = 1 and y = -1.
     for y in [0, 4] {
         let mut key = EIGHT_TORSION[y].compress().to_bytes();
@@ -59,14 +58,9 @@ fn a_key_in_a_second_encoding_is_refused() {
         assert!(is_refused(key), "{key:02x?}");
     }
     // The reader of dalek takes 26 of them, and its `verify_strict` only finds those of small order.
-    let points = keys
-        .iter()
-        .filter_map(|key| VerifyingKey::from_bytes(key).ok());
+    let points = keys.iter().filter_map(|key| VerifyingKey::from_bytes(key).ok());
     let weak: Vec<_> = points.map(|key| key.is_weak()).collect();
-    assert_eq!(
-        (weak.len(), weak.iter().filter(|&&weak| weak).count()),
-        (26, 6)
-    );
+    assert_eq!((weak.len(), weak.iter().filter(|&&weak| weak).count()), (26, 6));
 }
 
 #[test]
@@ -76,9 +70,7 @@ fn bytes_that_are_no_point_are_no_key() {
         key[0] = y;
         key
     });
-    let no_point = no_point
-        .filter(|key| CompressedEdwardsY(*key).decompress().is_none())
-        .take(10);
+    let no_point = no_point.filter(|key| CompressedEdwardsY(*key).decompress().is_none()).take(10);
     for key in no_point {
         assert!(is_refused(&key), "{key:02x?}");
     }

@@ -60,12 +60,7 @@ fn our_keys_are_read() {
 #[test]
 fn signatures_of_minisign_are_verified() {
     let public = "minisign/unlocked.pub";
-    check_signature(
-        public,
-        "minisign/prehashed.minisig",
-        false,
-        "trusted, prehashed",
-    );
+    check_signature(public, "minisign/prehashed.minisig", false, "trusted, prehashed");
     check_signature(public, "minisign/legacy.minisig", true, "trusted, legacy");
     let comment = "timestamp:1795259452\tfile:message.txt\thashed";
     check_signature(public, "minisign/defaults.minisig", false, comment);
@@ -84,12 +79,7 @@ fn signatures_of_rust_minisign_are_verified() {
 #[test]
 fn our_signatures_are_verified() {
     let public = "upmass/unlocked.pub";
-    check_signature(
-        public,
-        "upmass/prehashed.minisig",
-        false,
-        "trusted, prehashed",
-    );
+    check_signature(public, "upmass/prehashed.minisig", false, "trusted, prehashed");
     check_signature(public, "upmass/legacy.minisig", true, "trusted, legacy");
 }
 
@@ -108,29 +98,17 @@ fn what_we_write_never_changes() {
 
     let digest = FileDigest::of(&message());
     let prehashed = Minisig::sign(&key, &digest, &comment("trusted, prehashed"));
-    check(
-        "upmass/prehashed.minisig",
-        &prehashed.to_file(&comment("not trusted")),
-    );
+    check("upmass/prehashed.minisig", &prehashed.to_file(&comment("not trusted")));
     let legacy = Minisig::sign_legacy(&key, &message(), &comment("trusted, legacy"));
-    check(
-        "upmass/legacy.minisig",
-        &legacy.to_file(&comment("not trusted")),
-    );
+    check("upmass/legacy.minisig", &legacy.to_file(&comment("not trusted")));
 }
 
 #[test]
 fn unlocking_costs_what_minisign_chose() {
     for (name, cost) in [
         ("minisign/locked.key", KdfCost::MINISIGN),
-        (
-            "minisign/locked-cheap.key",
-            KdfCost::new(1 << 20, 1 << 25).unwrap(),
-        ),
-        (
-            "rust-minisign/locked.key",
-            KdfCost::new(1 << 20, 1 << 25).unwrap(),
-        ),
+        ("minisign/locked-cheap.key", KdfCost::new(1 << 20, 1 << 25).unwrap()),
+        ("rust-minisign/locked.key", KdfCost::new(1 << 20, 1 << 25).unwrap()),
     ] {
         match SecretKeyFile::from_file(&vector(name)).unwrap() {
             SecretKeyFile::Locked(locked) => assert_eq!(locked.cost(), cost, "{name}"),
@@ -164,14 +142,7 @@ fn a_signature_is_of_one_file_by_one_key() {
         let bad = Error::BadSignature { by: public.id() };
         check(&public, b"another file", bad.clone());
         check(&same_id, &message(), bad);
-        check(
-            &other,
-            &message(),
-            Error::OtherKey {
-                expected: other.id(),
-                found: public.id(),
-            },
-        );
+        check(&other, &message(), Error::OtherKey { expected: other.id(), found: public.id() });
     }
 }
 

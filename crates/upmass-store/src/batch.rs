@@ -41,11 +41,7 @@ impl Store {
     /// Starts a batch and takes the writer lock.
     pub fn batch(&self) -> Result<Batch> {
         self.lock_for_writing()?;
-        Ok(Batch {
-            store: self.clone(),
-            waiting: Vec::new(),
-            bytes: 0,
-        })
+        Ok(Batch { store: self.clone(), waiting: Vec::new(), bytes: 0 })
     }
 
     /// Starts an object. It belongs to no batch until [`Batch::add`].
@@ -77,13 +73,8 @@ impl Store {
     /// A name below `incoming` that no living process uses.
     pub(crate) fn temporary_path(&self) -> String {
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let nanos = std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |d| d.as_nanos());
-        format!(
-            "{INCOMING}/object-{}-{nanos:x}-{number}",
-            std::process::id()
-        )
+        let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_nanos());
+        format!("{INCOMING}/object-{}-{nanos:x}-{number}", std::process::id())
     }
 }
 
@@ -193,17 +184,11 @@ impl Incoming {
         let mut rest = blocks;
         while !rest.is_empty() {
             let is_zero = |block: &[u8]| block.iter().all(|byte| *byte == 0);
-            let zeros = rest
-                .chunks(BLOCK_SIZE)
-                .take_while(|block| is_zero(block))
-                .count();
+            let zeros = rest.chunks(BLOCK_SIZE).take_while(|block| is_zero(block)).count();
             self.hasher.update_zero_blocks(zeros as u64);
             self.zeros += (zeros * BLOCK_SIZE) as u64;
             rest = &rest[zeros * BLOCK_SIZE..];
-            let data = rest
-                .chunks(BLOCK_SIZE)
-                .take_while(|block| !is_zero(block))
-                .count();
+            let data = rest.chunks(BLOCK_SIZE).take_while(|block| !is_zero(block)).count();
             let (data, after) = rest.split_at(data * BLOCK_SIZE);
             if !data.is_empty() {
                 self.flush_zeros()?;
@@ -230,10 +215,7 @@ impl Incoming {
             self.file.write(&rest)?;
         }
         self.finished = true;
-        Ok((
-            std::mem::take(&mut self.path),
-            std::mem::take(&mut self.hasher).finish(),
-        ))
+        Ok((std::mem::take(&mut self.path), std::mem::take(&mut self.hasher).finish()))
     }
 }
 

@@ -84,11 +84,7 @@ impl Store {
             .into_iter()
             .map(|(object, fault)| {
                 let needed_by = needed_by.remove(&object).unwrap_or_default();
-                Damage {
-                    object,
-                    fault,
-                    needed_by: needed_by.into_iter().collect(),
-                }
+                Damage { object, fault, needed_by: needed_by.into_iter().collect() }
             })
             .collect();
         Ok(report)
@@ -110,12 +106,10 @@ impl Store {
         let mut buffer = vec![0; 1 << 17];
         let mut offset = 0;
         loop {
-            let n = file
-                .read_at(&mut buffer, offset)
-                .map_err(|source| StoreError::Read {
-                    path: crate::layout::object_path(id),
-                    source,
-                })?;
+            let n = file.read_at(&mut buffer, offset).map_err(|source| StoreError::Read {
+                path: crate::layout::object_path(id),
+                source,
+            })?;
             if n == 0 {
                 return Ok(hasher.finish());
             }
@@ -148,9 +142,7 @@ impl Store {
         let release = match self.release(id) {
             Ok(release) => release,
             Err(error) => {
-                faults
-                    .entry(object)
-                    .or_insert(Fault::NotDecodable(error.to_string()));
+                faults.entry(object).or_insert(Fault::NotDecodable(error.to_string()));
                 need(object, faults, who);
                 return Ok(());
             }

@@ -36,9 +36,7 @@ impl Store {
     /// Memory: 8 bytes for each object that is needed.
     pub fn collect(&self, dry_run: bool) -> Result<Collected> {
         let lock = self.volume.lock(LOCK, LockMode::Exclusive, false)?;
-        let _lock = lock.ok_or(StoreError::Busy {
-            what: "it is writing",
-        })?;
+        let _lock = lock.ok_or(StoreError::Busy { what: "it is writing" })?;
         let mut marked = Vec::new();
         for id in self.releases()? {
             self.visit_objects(id, &mut |object| marked.push(mark(object)))?;
@@ -66,8 +64,7 @@ impl Store {
                 }
             }
             if is_changed {
-                self.volume
-                    .sync_dir(&format!("{OBJECTS}/{}", directory.name))?;
+                self.volume.sync_dir(&format!("{OBJECTS}/{}", directory.name))?;
             }
         }
         Ok(collected)

@@ -19,10 +19,9 @@ impl Store {
     pub fn record(&self, release: &Release) -> Result<ReleaseId> {
         self.lock_for_writing()?;
         let path = "the release";
-        let bytes = release.to_bytes().map_err(|source| StoreError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = release
+            .to_bytes()
+            .map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
         let id = ReleaseId::from(self.put(&bytes)?);
         if !self.has_release(id)? {
             let temporary = self.temporary_path();
@@ -42,9 +41,7 @@ impl Store {
         if !self.has_release(id)? {
             return Err(StoreError::MissingRelease { id });
         }
-        let lock = self
-            .volume
-            .lock(&release_path(id), LockMode::Shared, false)?;
+        let lock = self.volume.lock(&release_path(id), LockMode::Shared, false)?;
         let lock = lock.ok_or(StoreError::InUse { id })?;
         // It may have been removed between the look and the lock.
         if !self.has_release(id)? {

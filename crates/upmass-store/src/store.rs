@@ -26,40 +26,27 @@ pub struct Store {
 impl Store {
     /// Opens the store in a directory.
     pub fn open(path: &Path) -> Result<Self> {
-        let not_a_store = || StoreError::NotAStore {
-            path: path.display().to_string(),
-        };
+        let not_a_store = || StoreError::NotAStore { path: path.display().to_string() };
         if !path.join(VERSION_FILE).exists() {
             return Err(not_a_store());
         }
-        Self::on(
-            Arc::new(DirVolume::open(path)?),
-            &path.display().to_string(),
-        )
+        Self::on(Arc::new(DirVolume::open(path)?), &path.display().to_string())
     }
 
     /// Opens the store in a directory, and makes an empty one where there is nothing yet. A
     /// directory that holds anything else is refused.
     pub fn open_or_create(path: &Path) -> Result<Self> {
-        Self::create_on(
-            Arc::new(DirVolume::create(path)?),
-            &path.display().to_string(),
-        )
+        Self::create_on(Arc::new(DirVolume::create(path)?), &path.display().to_string())
     }
 
     /// Opens the store on a volume; `name` is for messages.
     pub fn on(volume: Arc<dyn Volume>, name: &str) -> Result<Self> {
         let Some(file) = volume.open_if_exists(VERSION_FILE)? else {
-            return Err(StoreError::NotAStore {
-                path: name.to_owned(),
-            });
+            return Err(StoreError::NotAStore { path: name.to_owned() });
         };
         let mut found = vec![0; file.len().min(64) as usize];
         file.read_exact_at(&mut found, 0)
-            .map_err(|source| StoreError::Read {
-                path: VERSION_FILE.to_owned(),
-                source,
-            })?;
+            .map_err(|source| StoreError::Read { path: VERSION_FILE.to_owned(), source })?;
         if found != VERSION_TEXT.as_bytes() {
             return Err(StoreError::OtherVersion {
                 path: name.to_owned(),
@@ -67,11 +54,7 @@ impl Store {
                 found: String::from_utf8_lossy(&found).trim_end().to_owned(),
             });
         }
-        Ok(Self {
-            volume,
-            next_temporary: Arc::default(),
-            writer: Arc::default(),
-        })
+        Ok(Self { volume, next_temporary: Arc::default(), writer: Arc::default() })
     }
 
     /// As [`Self::on`], and makes an empty store on an empty volume.
@@ -85,9 +68,7 @@ impl Store {
                 !(entry.kind == EntryKind::Directory && ours.contains(&entry.name.as_str()))
                     && entry.name != "lost+found"
             }) {
-                return Err(StoreError::NotAStore {
-                    path: name.to_owned(),
-                });
+                return Err(StoreError::NotAStore { path: name.to_owned() });
             }
             for directory in ours {
                 volume.create_dir(directory)?;
@@ -115,9 +96,7 @@ impl Store {
         let mut writer = self.writer.lock().expect("no panic while the lock is held");
         if writer.is_none() {
             let lock = self.volume.lock(LOCK, LockMode::Shared, false)?;
-            let lock = lock.ok_or(StoreError::Busy {
-                what: "it is collecting garbage",
-            })?;
+            let lock = lock.ok_or(StoreError::Busy { what: "it is collecting garbage" })?;
             *writer = Some(Arc::new(lock));
         }
         Ok(())
@@ -130,16 +109,12 @@ impl Store {
 
     /// The length of an object in bytes.
     pub fn object_len(&self, id: ObjectId) -> Result<u64> {
-        self.volume
-            .file_len(&object_path(id))?
-            .ok_or(StoreError::MissingObject { id })
+        self.volume.file_len(&object_path(id))?.ok_or(StoreError::MissingObject { id })
     }
 
     /// Opens an object. Its content is not hashed.
     pub fn open_object(&self, id: ObjectId) -> Result<Box<dyn ReadAt>> {
-        self.volume
-            .open_if_exists(&object_path(id))?
-            .ok_or(StoreError::MissingObject { id })
+        self.volume.open_if_exists(&object_path(id))?.ok_or(StoreError::MissingObject { id })
     }
 
     /// Opens an object for reading from its start.
@@ -161,18 +136,14 @@ impl Store {
 
     /// Opens a tree as a stream.
     pub fn tree_reader(&self, id: TreeId) -> Result<TreeReader<BufReader<ObjectReader>>> {
-        TreeReader::new(self.object_reader(id.into())?).map_err(|source| StoreError::Damaged {
-            id: id.into(),
-            source,
-        })
+        TreeReader::new(self.object_reader(id.into())?)
+            .map_err(|source| StoreError::Damaged { id: id.into(), source })
     }
 
     /// Reads a whole tree into memory; for the build host.
     pub fn tree(&self, id: TreeId) -> Result<(Directory, MtimePolicy)> {
-        Directory::read(self.object_reader(id.into())?).map_err(|source| StoreError::Damaged {
-            id: id.into(),
-            source,
-        })
+        Directory::read(self.object_reader(id.into())?)
+            .map_err(|source| StoreError::Damaged { id: id.into(), source })
     }
 
     /// Reads a release, whether or not it is a root.
@@ -180,19 +151,14 @@ impl Store {
         if !self.contains(id.into())? {
             return Err(StoreError::MissingRelease { id });
         }
-        Release::read(self.object_reader(id.into())?).map_err(|source| StoreError::Damaged {
-            id: id.into(),
-            source,
-        })
+        Release::read(self.object_reader(id.into())?)
+            .map_err(|source| StoreError::Damaged { id: id.into(), source })
     }
 
     /// The releases that are kept, ascending by id.
     pub fn releases(&self) -> Result<Vec<ReleaseId>> {
         let entries = self.volume.list(RELEASES)?;
-        Ok(entries
-            .iter()
-            .filter_map(|entry| entry.name.parse().ok())
-            .collect())
+        Ok(entries.iter().filter_map(|entry| entry.name.parse().ok()).collect())
     }
 
     /// Whether a release is kept.
@@ -212,10 +178,7 @@ impl Store {
 
     pub(crate) fn visit_tree(&self, id: TreeId, visit: &mut dyn FnMut(ObjectId)) -> Result<()> {
         visit(id.into());
-        let damaged = |source: FormatError| StoreError::Damaged {
-            id: id.into(),
-            source,
-        };
+        let damaged = |source: FormatError| StoreError::Damaged { id: id.into(), source };
         let mut reader = self.tree_reader(id)?;
         while let Some(event) = reader.next_event().map_err(damaged)? {
             if let upmass_format::tree::Event::Entry(entry) = event

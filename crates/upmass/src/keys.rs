@@ -43,10 +43,7 @@ pub fn generate(
 }
 
 /// Reads secret keys, unlocking them where needed.
-pub fn secret(
-    paths: &[PathBuf],
-    password_file: Option<&Path>,
-) -> Result<Vec<SecretKey>, Failure> {
+pub fn secret(paths: &[PathBuf], password_file: Option<&Path>) -> Result<Vec<SecretKey>, Failure> {
     let read = |path: &PathBuf| {
         let bytes = read_small(path)?;
         let wrong = |error: upmass_sign::Error| {

@@ -8,9 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// A bar for work of a known or unknown number of bytes.
 pub fn bytes(what: &'static str, total: Option<u64>) -> ProgressBar {
     let bar = match total {
-        Some(total) => ProgressBar::new(total).with_style(style(
-            "{msg} {bar:30} {bytes}/{total_bytes}, {eta} left",
-        )),
+        Some(total) => ProgressBar::new(total)
+            .with_style(style("{msg} {bar:30} {bytes}/{total_bytes}, {eta} left")),
         None => ProgressBar::new_spinner().with_style(style("{msg} {bytes} ({bytes_per_sec})")),
     };
     if !std::io::stderr().is_terminal() {

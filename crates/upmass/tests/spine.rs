@@ -71,7 +71,8 @@ fn a_hundred_thousand_tiny_files_make_the_round_trip() {
             fs::create_dir_all(&directory).unwrap();
             for file in 0..1000 {
                 // A few are objects, the others are in the tree.
-                let text = format!("{version_text} {file}", version_text = "tiny".repeat(file / 45));
+                let text =
+                    format!("{version_text} {file}", version_text = "tiny".repeat(file / 45));
                 let text = if file == 7 { format!("{text}{version}") } else { text };
                 fs::write(directory.join(format!("{file}")), text).unwrap();
             }
@@ -154,7 +155,17 @@ fn an_update_in_many_segments_makes_the_same_release() {
     place.release("device", "one", 1, "1");
     let key = "keys/test.key";
     place.succeed(&[
-        "update", "one", "two", "-o", "u.upm", "--segment", "1", "--key", key, "--store", "host",
+        "update",
+        "one",
+        "two",
+        "-o",
+        "u.upm",
+        "--segment",
+        "1",
+        "--key",
+        key,
+        "--store",
+        "host",
     ]);
     let inspected = place.succeed(&["inspect", "u.upm", "--json", "--store", "host"]);
     assert!(inspected.contains("\"segments\":5"), "{inspected}");

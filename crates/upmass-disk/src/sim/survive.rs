@@ -38,9 +38,7 @@ impl Survivors {
 
     /// Those without chance, and `random` ones with chance.
     pub fn some(random: u64) -> impl Iterator<Item = Survivors> {
-        Self::CERTAIN
-            .into_iter()
-            .chain((0..random).map(Survivors::Random))
+        Self::CERTAIN.into_iter().chain((0..random).map(Survivors::Random))
     }
 }
 
@@ -140,17 +138,11 @@ struct Moments {
 
 impl Moments {
     fn now() -> Self {
-        Self {
-            chosen: BTreeMap::new(),
-            others_durable: false,
-        }
+        Self { chosen: BTreeMap::new(), others_durable: false }
     }
 
     fn durable() -> Self {
-        Self {
-            chosen: BTreeMap::new(),
-            others_durable: true,
-        }
+        Self { chosen: BTreeMap::new(), others_durable: true }
     }
 
     fn choose(&mut self, directory: DirectoryId, name: &str, moment: usize) {
@@ -160,11 +152,7 @@ impl Moments {
 
     fn of(&self, directory: DirectoryId, name: &str, meaning: &Name) -> usize {
         let now = meaning.past.len();
-        match self
-            .chosen
-            .get(&directory)
-            .and_then(|names| names.get(name))
-        {
+        match self.chosen.get(&directory).and_then(|names| names.get(name)) {
             Some(moment) => *moment,
             None if self.others_durable => 0,
             None => now,
@@ -275,10 +263,7 @@ impl Chance {
             Survivors::Random(seed) => seed,
             _ => 0,
         };
-        let mut chance = Self {
-            state,
-            mood: Mood::Even,
-        };
+        let mut chance = Self { state, mood: Mood::Even };
         chance.mood = [Mood::Even, Mood::Kind, Mood::Harsh][chance.below(3)];
         chance
     }
@@ -334,13 +319,7 @@ impl Chance {
     }
 }
 
-const FATES: [Fate; 5] = [
-    Fate::Kept,
-    Fate::Lost,
-    Fate::CutShort,
-    Fate::Zeros,
-    Fate::Holes,
-];
+const FATES: [Fate; 5] = [Fate::Kept, Fate::Lost, Fate::CutShort, Fate::Zeros, Fate::Holes];
 
 /// What a disk writes in one piece, in bytes.
 const SECTOR: usize = 512;

@@ -63,12 +63,7 @@ pub(super) struct Holders {
 
 impl Tree {
     pub(super) fn new(capacity: u64) -> Self {
-        Self {
-            directories: vec![BTreeMap::new()],
-            capacity,
-            used: 0,
-            next_file: 0,
-        }
+        Self { directories: vec![BTreeMap::new()], capacity, used: 0, next_file: 0 }
     }
 
     pub(super) fn free(&self) -> u64 {
@@ -159,16 +154,8 @@ impl Tree {
 
     /// A file whose content is durable.
     pub(super) fn new_file_with(&mut self, place: Place, content: Arc<Vec<u8>>) -> Arc<File> {
-        let data = Data {
-            synced: content.len(),
-            content,
-            holders: Holders::default(),
-            names: 0,
-        };
-        let file = Arc::new(File {
-            id: self.next_file,
-            data: Mutex::new(data),
-        });
+        let data = Data { synced: content.len(), content, holders: Holders::default(), names: 0 };
+        let file = Arc::new(File { id: self.next_file, data: Mutex::new(data) });
         self.next_file += 1;
         self.set(place, Some(Node::File(file.clone())));
         file

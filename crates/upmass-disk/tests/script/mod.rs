@@ -76,8 +76,7 @@ fn try_run(volume: &dyn Volume, command: &str) -> Result<String> {
         ["read", path] => match volume.open_if_exists(path)? {
             Some(file) => {
                 let mut content = vec![0; file.len() as usize];
-                file.read_exact_at(&mut content, 0)
-                    .expect("as long as it says");
+                file.read_exact_at(&mut content, 0).expect("as long as it says");
                 format!("{:?}", content.escape_ascii().to_string())
             }
             None => "none".to_owned(),

@@ -32,9 +32,7 @@ fn print_json(received: &Received<'_>, inspection: &Inspection) -> Outcome {
         .iter()
         .map(|(stream, bytes)| (stream.word().to_owned(), (*bytes).into()))
         .collect();
-    let kind = |kind: &ObjectKind| {
-        json!({ "files": kind.count, "bytes": kind.bytes, "cost": kind.cost.round() as u64 })
-    };
+    let kind = |kind: &ObjectKind| json!({ "files": kind.count, "bytes": kind.bytes, "cost": kind.cost.round() as u64 });
     let components = inspection.components.as_ref().map(|components| {
         components
             .iter()
@@ -48,8 +46,7 @@ fn print_json(received: &Received<'_>, inspection: &Inspection) -> Outcome {
             })
             .collect::<Vec<_>>()
     });
-    let signers: Vec<String> =
-        received.claimed_signers().iter().map(ToString::to_string).collect();
+    let signers: Vec<String> = received.claimed_signers().iter().map(ToString::to_string).collect();
     output::json(json!({
         "base": header.base.map(|base| base.to_string()),
         "target": header.target.to_string(),
@@ -73,8 +70,7 @@ fn print_text(received: &Received<'_>, inspection: &Inspection) -> Outcome {
     let header = received.header();
     let total = inspection.front_bytes + inspection.payload_bytes;
     let base = header.base.map_or("nothing: a full update".to_owned(), |base| format!("{base}…"));
-    let signers: Vec<String> =
-        received.claimed_signers().iter().map(ToString::to_string).collect();
+    let signers: Vec<String> = received.claimed_signers().iter().map(ToString::to_string).collect();
     let signers = if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") };
     for (name, value) in [
         ("from", base),

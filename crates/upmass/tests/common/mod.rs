@@ -23,7 +23,7 @@ pub struct Ran {
 
 impl Place {
     pub fn new() -> Self {
-        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let place = Self { directory: temporary() };
         fs::create_dir(place.path("keys")).unwrap();
         place.succeed(&["keygen", "-o", "keys/test"]);
         place
@@ -125,6 +125,16 @@ impl Place {
         let said = String::from_utf8_lossy(&compared.stdout);
         assert!(compared.status.success(), "{said}{}", String::from_utf8_lossy(&compared.stderr));
         fs::remove_dir_all(self.path(&target)).unwrap();
+    }
+}
+
+/// In memory where possible: syncing a disk thousands of times would take the time of the tests,
+/// and what a disk loses is tested on a simulated one.
+fn temporary() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
     }
 }
 

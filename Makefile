@@ -1,0 +1,31 @@
+# The shortest way to each thing; all the work is in the scripts that are named here.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+help:
+	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
+	@echo 'make test     all tests'
+	@echo 'make lint     formatting and clippy'
+	@echo 'make bench    speed and memory beside ostree and casync (needs root)'
+
+demo:
+	./setup demo
+	cargo build --release --quiet
+	$(SUDO) demo/run
+
+test:
+	./setup test
+	cargo test --workspace --quiet
+
+bench:
+	./setup demo
+	cargo build --release --quiet
+	$(SUDO) demo/trees
+	$(SUDO) bench/spine
+
+fmt-check:
+	cargo fmt --all --check
+
+lint: fmt-check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+.PHONY: help demo test bench fmt-check lint

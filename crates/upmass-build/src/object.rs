@@ -16,6 +16,11 @@ const WINDOW: u64 = 64 << 20;
 const MAX_WHOLE_BASE: u64 = 128 << 20;
 /// Windows with less in common are sent as they are.
 const POOR: f64 = 0.01;
+/// Equal starts and ends shorter than this are left to the search.
+const MIN_END: usize = 64 << 10;
+/// A changed part up to this size is searched for in so much of the base around its place.
+const FEW: usize = 1 << 20;
+const AROUND: usize = 8 << 20;
 /// With so much covered by copies there is no question whether a patch is cheaper.
 const MOST: f64 = 0.5;
 
@@ -48,26 +53,93 @@ pub(crate) fn encode(
     while start < new_len {
         let end = new_len.min(start + WINDOW);
         let window = read(&*new_file, new_id, start, end)?;
-        let (old_start, old) = match &base {
-            None => (0, Vec::new()),
+        let (old_start, old, copies) = match &base {
+            None => (0, Vec::new(), Vec::new()),
             Some((id, len, file)) => {
-                let (from, to) = match *len <= MAX_WHOLE_BASE {
-                    true => (0, *len),
-                    false => {
-                        (start.saturating_sub(WINDOW / 2).min(*len), (*len).min(end + WINDOW / 2))
-                    }
-                };
-                (from, read(&**file, *id, from, to)?)
+                let base = Part { file: &**file, id: *id, len: *len };
+                base.copies(&window, start)?
             }
         };
-        let copies = worthwhile_copies(&old, &window);
-        let copies: Vec<Copied> =
-            copies.into_iter().map(|copy| Copied { old: copy.old + old_start, ..copy }).collect();
         is_patch |= !copies.is_empty();
         encoder.window(&window, &old, old_start, &copies);
         start = end;
     }
     Ok((encoder.finish(), is_patch))
+}
+
+/// A base while windows of a new object are matched against it.
+struct Part<'a> {
+    file: &'a dyn ReadAt,
+    id: ObjectId,
+    len: u64,
+}
+
+impl Part<'_> {
+    /// Copies for the window of the new object at `start`, and the region of the base that they
+    /// are in.
+    fn copies(&self, window: &[u8], start: u64) -> Result<(u64, Vec<u8>, Vec<Copied>)> {
+        let (old_start, old) = match self.len <= MAX_WHOLE_BASE {
+            true => (0, self.read(0, self.len)?),
+            false => {
+                let end = start + window.len() as u64;
+                let from = start.saturating_sub(WINDOW / 2).min(self.len);
+                (from, self.read(from, self.len.min(end + WINDOW / 2))?)
+            }
+        };
+        // What is equal at the same place needs no search; of images it is nearly all.
+        let here = &old[((start - old_start) as usize).min(old.len())..];
+        let (prefix, suffix) = common_ends(here, window);
+        let middle = &window[prefix..window.len() - suffix];
+        let at = |new: usize, len: usize| Copied {
+            new: new as u64,
+            old: start + new as u64,
+            len: len as u64,
+        };
+        let mut copies = Vec::new();
+        if prefix > 0 {
+            copies.push(at(0, prefix));
+        }
+        let around = match middle.len() <= FEW {
+            true => {
+                let from = (start - old_start) as usize + prefix;
+                from.saturating_sub(AROUND)..old.len().min(from + middle.len() + AROUND)
+            }
+            false => 0..old.len(),
+        };
+        let shift = old_start + around.start as u64;
+        let inner = worthwhile_copies(&old[around], middle);
+        copies.extend(inner.into_iter().map(|copy| Copied {
+            new: copy.new + prefix as u64,
+            old: copy.old + shift,
+            len: copy.len,
+        }));
+        if suffix > 0 {
+            copies.push(at(window.len() - suffix, suffix));
+        }
+        Ok((old_start, old, copies))
+    }
+
+    fn read(&self, start: u64, end: u64) -> Result<Vec<u8>> {
+        read(self.file, self.id, start, end)
+    }
+}
+
+/// Lengths of the equal starts and ends, as far as they are long enough to be worth a copy and
+/// do not overlap. The ends are compared at the same place, not at the ends of both.
+fn common_ends(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    if prefix == new.len() {
+        return (prefix, 0);
+    }
+    let suffix = match old.len() >= new.len() {
+        true => {
+            let rest = old[prefix..new.len()].iter().rev().zip(new[prefix..].iter().rev());
+            rest.take_while(|(a, b)| a == b).count()
+        }
+        false => 0,
+    };
+    let worth = |len: usize| if len >= MIN_END { len } else { 0 };
+    (worth(prefix), worth(suffix))
 }
 
 /// The first bytes of an object.

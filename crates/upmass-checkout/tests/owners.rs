@@ -97,9 +97,12 @@ fn helper_process() {
 }
 
 fn check_helper(fixture: &Fixture, task: &str, release: upmass_format::ReleaseId) {
-    // The program of the test may be where this user cannot go.
+    // The program of the test may be where this user cannot go. Another process copies it: a
+    // file that is open for writing, here or in a child that another thread has just started,
+    // cannot be executed.
     let program = fixture.dir.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+    assert!(copied.unwrap().success());
     let status = Command::new(&program)
         .args(["--exact", "helper_process", "--nocapture"])
         .current_dir("/")

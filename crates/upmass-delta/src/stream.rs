@@ -16,6 +16,9 @@ const METHOD_LZMA: u64 = 1;
 /// The end of an LZMA stream which a decoder of known length need not read.
 pub const SLACK: usize = 8;
 
+/// Smallest LZMA dictionary, as a power of two: decoders have no smaller one.
+pub const MIN_DICTIONARY_LOG2: u8 = 12;
+
 /// Largest LZMA dictionary of a stream, as a power of two. Their sum is most of what decoding
 /// needs.
 pub const fn max_dictionary_log2(stream: Stream) -> u8 {
@@ -66,11 +69,15 @@ impl<R: Read> StreamDecoder<R> {
                 let offset = input.offset();
                 let props = input.byte("LZMA properties")?;
                 let log2 = input.byte("LZMA dictionary")?;
+                let what = "LZMA dictionary";
                 let limit = max_dictionary_log2(self.stream);
                 if log2 > limit {
                     let (found, limit) = (1 << log2.min(63), 1 << limit);
-                    let what = "LZMA dictionary";
                     return Err(FormatError::TooLarge { what, offset: offset + 1, found, limit });
+                }
+                if log2 < MIN_DICTIONARY_LOG2 {
+                    let found = log2.into();
+                    return Err(FormatError::Unknown { what, offset: offset + 1, found });
                 }
                 let (lc, lp) = (props % 9, props / 9 % 5);
                 if props >= 225 || lc + lp > 4 {
@@ -134,7 +141,7 @@ mod encode {
     use upmass_format::payload::Stream;
     use upmass_format::wire::put_varint;
 
-    use super::{METHOD_LZMA, METHOD_STORED, max_dictionary_log2};
+    use super::{METHOD_LZMA, METHOD_STORED, MIN_DICTIONARY_LOG2, max_dictionary_log2};
 
     /// A compressed stream.
     pub struct EncodedStream {
@@ -208,8 +215,9 @@ mod encode {
     }
 
     fn lzma(stream: Stream, content: &[u8], (lc, lp, pb): (u32, u32, u32)) -> EncodedStream {
-        let needed = usize::BITS - (content.len().max(4096) - 1).leading_zeros();
-        let dictionary_log2 = needed.min(max_dictionary_log2(stream).into());
+        let needed = usize::BITS - (content.len() - 1).leading_zeros();
+        let largest = max_dictionary_log2(stream).into();
+        let dictionary_log2 = needed.clamp(MIN_DICTIONARY_LOG2.into(), largest);
         let options = LzmaOptions {
             dict_size: 1 << dictionary_log2,
             lc,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use upmass_format::tree::{MAX_INLINE, Node};
 use upmass_format::{ObjectHasher, ObjectId, TreeId};
-use upmass_store::{Batch, Incoming, MAX_BATCH, Store};
+use upmass_store::{Batch, Incoming, MAX_BATCH, Store, StoreError};
 
 use crate::{Result, TreeBuilder};
 
@@ -58,17 +58,27 @@ struct Open {
     batch: Batch,
     /// What this import has written, also in batches that another thread commits just now.
     written: HashSet<ObjectId>,
+    /// Whether it needs objects that were there before.
+    needs_others: bool,
 }
 
 impl<'a> Objects<'a> {
     pub(crate) fn new(store: &'a Store) -> Result<Self> {
-        let open = Open { batch: store.batch()?, written: HashSet::new() };
+        let open = Open { batch: store.batch()?, written: HashSet::new(), needs_others: false };
         Ok(Self { store, open: Mutex::new(open) })
     }
 
-    /// Whether an object need not be written.
+    /// Whether an object is there, so that it need not be written. If so, it is durable too
+    /// when the import is finished.
     pub(crate) fn has(&self, id: ObjectId) -> Result<bool> {
-        Ok(self.open().written.contains(&id) || self.store.contains(id)?)
+        if self.open().written.contains(&id) {
+            return Ok(true);
+        }
+        let is_there = self.store.contains(id)?;
+        if is_there {
+            self.open().needs_others = true;
+        }
+        Ok(is_there)
     }
 
     /// Stores content that is in memory, unless it is there. Hashing first costs less than
@@ -101,7 +111,9 @@ impl<'a> Objects<'a> {
     /// on with the next one.
     pub(crate) fn add(&self, incoming: Incoming) -> Result<ObjectId> {
         let mut open = self.open();
+        let waiting = open.batch.waiting();
         let id = open.batch.add(incoming)?;
+        open.needs_others |= open.batch.waiting() == waiting;
         open.written.insert(id);
         if open.batch.waiting() < MAX_BATCH && open.batch.bytes() < MAX_BATCH_BYTES {
             return Ok(id);
@@ -114,9 +126,13 @@ impl<'a> Objects<'a> {
 
     /// Writes the tree and makes all objects durable.
     pub(crate) fn finish(self, tree: TreeBuilder) -> Result<TreeId> {
-        let mut batch = self.open.into_inner().expect(NO_PANIC).batch;
-        let id = tree.finish(self.store, &mut batch)?;
-        batch.commit()?;
+        let id = self.put(&tree.encode()?)?.into();
+        let mut open = self.open.into_inner().expect(NO_PANIC);
+        open.batch.commit()?;
+        if open.needs_others {
+            // Whoever wrote these may have been stopped before their names were durable.
+            self.store.volume().sync_all().map_err(StoreError::from)?;
+        }
         Ok(id)
     }
 

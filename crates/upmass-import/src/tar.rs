@@ -328,7 +328,11 @@ fn archive_error(
     let fault = match (fault, failed, format) {
         (ArchiveFault::Io(_), Some(error), _) => return ImportError::read("read", name, error),
         (ArchiveFault::Io(error), None, Some(format)) => {
-            ArchiveFault::Compression { format, why: error.to_string() }
+            let why = error.to_string();
+            match error.kind() {
+                io::ErrorKind::OutOfMemory => ArchiveFault::TooMuchMemory { format, why },
+                _ => ArchiveFault::Compression { format, why },
+            }
         }
         (fault, ..) => fault,
     };

@@ -208,7 +208,7 @@ fn what_is_wrong_with_an_archive_is_one_clear_sentence() {
         ),
         (
             dir().extended(b'x', &record("path", "f")).end(),
-            "test.tar at byte 512: its header is damaged: expected the checksum 400, found \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00",
+            "test.tar at byte 512: it ends inside an extended header: it was cut short, copy it again",
         ),
         (
             dir().extended(b'x', &record("path", "f")).0,
@@ -601,17 +601,20 @@ fn damaged_or_cut_compression_is_refused() {
         ("zstd", filter("zstd", &["-1", "--check"], &archive)),
     ];
     for (format, whole) in formats {
-        assert!(import_archive(&store, &whole).is_ok(), "{format}");
+        let expected = import_archive(&store, &whole).unwrap().tree;
         for cut in [20, whole.len() / 2, whole.len() - 1] {
             let message = import_archive(&store, &whole[..cut]).unwrap_err().to_string();
-            let expected = format!("its {format} compression is damaged or cut short (");
-            assert!(message.contains(&expected), "{message}");
+            let sentence = format!("its {format} compression is damaged or cut short (");
+            assert!(message.contains(&sentence), "{message}");
             assert!(!message.contains('\n'));
         }
         for at in (20..whole.len()).step_by(whole.len() / 50) {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x10;
-            assert!(import_archive(&store, &damaged).is_err(), "{format}: byte {at}");
+            // A few bits fill up a byte and mean nothing.
+            if let Ok(imported) = import_archive(&store, &damaged) {
+                assert_eq!(imported.tree, expected, "{format}: byte {at}");
+            }
         }
     }
 }
@@ -651,11 +654,11 @@ fn compression_that_needs_much_memory_is_refused() {
     // The dictionary is written in the header, however short the content is.
     let xz = filter("xz", &["--lzma2=dict=1GiB"], &archive);
     let message = import_archive(&store, &xz).unwrap_err().to_string();
-    assert!(message.contains("its xz compression"), "{message}");
+    assert!(message.contains("its xz compression needs too much memory ("), "{message}");
     // A frame with a window of 256 MiB and nothing in it.
     let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0, 18 << 3, 1, 0, 0];
     let message = import_archive(&store, &zstd).unwrap_err().to_string();
-    assert!(message.contains("its zstd compression"), "{message}");
+    assert!(message.contains("its zstd compression needs too much memory ("), "{message}");
 }
 
 #[test]

@@ -25,6 +25,14 @@ pub enum ArchiveFault {
         /// The words of the decoder.
         why: String,
     },
+    /// The decompression would need more memory than it gets.
+    #[error("its {format} compression needs too much memory ({why}): compress it anew with less")]
+    TooMuchMemory {
+        /// "xz" or "zstd".
+        format: &'static str,
+        /// The words of the decoder.
+        why: String,
+    },
     /// It stops inside an entry.
     #[error("it ends inside {part}: it was cut short, copy it again")]
     Truncated {

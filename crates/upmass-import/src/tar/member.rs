@@ -106,18 +106,17 @@ impl<'a> Members<'a> {
     /// The next header; `None` at the end, which must not come within an entry.
     fn header(&mut self, is_between_entries: bool) -> Result<Option<Header>, ArchiveFault> {
         let offset = self.stream.offset();
-        let block = self.stream.block("a header")?;
-        match block {
-            Some([0, ..]) if block == Some([0; BLOCK]) && is_between_entries => {}
-            Some(block) => {
+        match self.stream.block("a header")? {
+            Some(block) if block != [0; BLOCK] => {
                 return match Header::new(block) {
                     Err(ArchiveFault::Checksum { .. }) if offset == 0 => Err(ArchiveFault::NotTar),
                     other => other.map(Some),
                 };
             }
-            None if !is_between_entries => {
+            _ if !is_between_entries => {
                 return Err(ArchiveFault::Truncated { part: "an extended header" });
             }
+            Some(_) => {}
             // Whoever cuts a compressed archive short destroys its compression, so this one was
             // written without an end. A plain one may have been cut between two entries.
             None if self.compression == Compression::None => return Err(ArchiveFault::NoEnd),

@@ -39,7 +39,10 @@ impl<R: BufRead> ZstdReader<R> {
                         return Err(ErrorKind::UnexpectedEof.into());
                     }
                 }
-                Err(error) => return Err(Error::new(ErrorKind::InvalidData, error.to_string())),
+                Err(error @ FrameDecoderError::WindowSizeTooBig { .. }) => {
+                    return Err(Error::new(ErrorKind::OutOfMemory, error.to_string()));
+                }
+                Err(error) => return Err(invalid(error)),
             }
         }
     }
@@ -68,7 +71,7 @@ impl<R: BufRead> Read for ZstdReader<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 self.decoder
                     .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
-                    .map_err(|error| Error::new(ErrorKind::InvalidData, error.to_string()))?;
+                    .map_err(invalid)?;
             }
             match self.decoder.read(buffer)? {
                 0 => {
@@ -79,4 +82,8 @@ impl<R: BufRead> Read for ZstdReader<R> {
             }
         }
     }
+}
+
+fn invalid(error: FrameDecoderError) -> Error {
+    Error::new(ErrorKind::InvalidData, error.to_string())
 }

@@ -1,0 +1,96 @@
+//! What a device needs of memory, whatever the sizes.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use common::{Place, noise};
+
+/// Most resident memory of `upmass apply`, in KiB.
+const CEILING_KIB: u64 = 32 << 10;
+
+#[test]
+fn applying_a_change_of_a_gibibyte_stays_below_32_mib() {
+    let place = Place::new();
+    for version in [1u64, 2] {
+        let root = place.path(&version.to_string());
+        fs::create_dir(&root).unwrap();
+        write_large(&root.join("large"), version);
+        fs::write(root.join("new"), noise(version, 12 << 20)).unwrap();
+    }
+    place.release("host", "one", 1, "1");
+    place.release("device", "one", 1, "1");
+    let new = place.release("host", "two", 2, "2");
+    fs::remove_dir_all(place.path("1")).unwrap();
+    let update = place.update("host", "one", "two", "u.upm");
+    assert!(update.len() < 14 << 20, "{}", update.len());
+    let peak = peak_kib(&place, &["apply", "u.upm", "--store", "device", "--trust", "keys"]);
+    let release = place.path("device/releases").join(new);
+    assert!(release.exists());
+    println!("apply: {peak} KiB, header says {}", header_kib(&place));
+    assert!(peak <= CEILING_KIB, "{peak} KiB");
+    assert!(peak <= header_kib(&place), "the header promises less than {peak} KiB");
+}
+
+#[test]
+fn applying_a_tree_of_many_entries_stays_below_32_mib() {
+    let place = Place::new();
+    for version in [1u64, 2] {
+        let root = place.path(&version.to_string());
+        for directory in 0..300 {
+            let directory = root.join(format!("{directory:03}"));
+            fs::create_dir_all(&directory).unwrap();
+            for file in 0..1000 {
+                let _ = std::os::unix::fs::symlink("t", directory.join(format!("{file:04}")));
+            }
+        }
+        fs::write(root.join("150/changed"), noise(version, 100)).unwrap();
+    }
+    place.release("host", "one", 1, "1");
+    place.release("device", "one", 1, "1");
+    place.release("host", "two", 2, "2");
+    let update = place.update("host", "one", "two", "u.upm");
+    assert!(update.len() < 500, "{}", update.len());
+    let peak = peak_kib(&place, &["apply", "u.upm", "--store", "device", "--trust", "keys"]);
+    println!("apply: {peak} KiB");
+    assert!(peak <= CEILING_KIB, "{peak} KiB");
+}
+
+/// One GiB in which no two MiB are alike; version 2 has changes far apart, and an insertion.
+fn write_large(path: &Path, version: u64) {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
+    let mut block = noise(1, 1 << 20);
+    for index in 0..1024u64 {
+        for (at, piece) in block.chunks_mut(4096).enumerate() {
+            piece[..8].copy_from_slice(&(index << 20 | at as u64).to_le_bytes());
+        }
+        let changed = version == 2 && index % 300 == 100;
+        block[5000] = if changed { 1 } else { 0 };
+        if version == 2 && index == 1000 {
+            file.write_all(&noise(99, 5000)).unwrap();
+        }
+        file.write_all(&block).unwrap();
+    }
+}
+
+fn header_kib(place: &Place) -> u64 {
+    let inspected = place.succeed(&["inspect", "u.upm", "--json"]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    inspected["memory_kib"].as_u64().unwrap()
+}
+
+/// Runs the command and gives its peak of resident memory. GNU time starts it: what starts a
+/// program is counted until it becomes that program, so it must be small itself.
+fn peak_kib(place: &Place, arguments: &[&str]) -> u64 {
+    let output = std::process::Command::new("/usr/bin/time")
+        .args(["-f", "%M", env!("CARGO_BIN_EXE_upmass")])
+        .args(arguments)
+        .current_dir(place.directory.path())
+        .output()
+        .expect("/usr/bin/time runs: run ./setup");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    said.lines().last().unwrap().parse().unwrap()
+}

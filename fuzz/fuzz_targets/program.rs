@@ -1,0 +1,27 @@
+//! The program of a segment without its skeleton: the sources of up to 255 trees, then steps.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use upmass_format::payload::{Step, TreeSource};
+use upmass_format::wire::Reader;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((count, data)) = data.split_first() else {
+        return;
+    };
+    let mut input = Reader::new(data);
+    let mut again = Vec::new();
+    if let Ok(sources) = TreeSource::read_all(&mut input, usize::from(*count)) {
+        TreeSource::put_all(&sources, &mut again);
+        assert_eq!(again, data[..input.offset() as usize], "sources have one encoding");
+    }
+    for start in [0, input.offset() as usize] {
+        let mut input = Reader::new(&data[start..]);
+        again.clear();
+        while let Ok(step) = Step::read(&mut input) {
+            step.put(&mut again);
+            assert_eq!(again, data[start..][..input.offset() as usize], "a step has one encoding");
+        }
+    }
+});

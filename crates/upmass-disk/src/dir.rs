@@ -196,7 +196,8 @@ impl Volume for DirVolume {
     }
 
     fn lock(&self, path: &str, mode: LockMode, wait: bool) -> Result<Option<Lock>> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Reading is enough for a lock, so that who may only read a store can hold a release.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = fs::openat(&self.root, path, flags, Mode::from_raw_mode(0o644))
             .map_err(|errno| self.error("open", path, errno))?;
         let operation = match (mode, wait) {

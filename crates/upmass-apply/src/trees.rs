@@ -5,15 +5,12 @@ use std::io::{self, BufReader, Read, Write};
 use upmass_format::payload::OldPlace;
 use upmass_format::release::Release;
 use upmass_format::tree::{Entry, Event, MtimePolicy, Node, TreeReader, TreeWriter};
-use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode};
+use upmass_format::tree_edit::{Content, Edit, EditHead, MAX_OPEN_BASES, NewNode};
 use upmass_format::wire::Reader;
 use upmass_format::{ObjectId, TreeId};
 use upmass_store::{ObjectReader, Store, StoreError};
 
 use crate::{ApplyError, Result};
-
-/// Most base directories that may be open inside each other; each holds a buffer.
-const MAX_OPEN_BASES: usize = 64;
 
 /// The old release, for looking up entries of its trees.
 pub(crate) struct OldRelease<'a> {

@@ -12,6 +12,10 @@ use crate::tree::{Meta, MtimePolicy, Node, reader, tag, writer};
 use crate::wire::{Reader, Writer, put_varint};
 use crate::{FormatError, Name, Result};
 
+/// Most old directories that may be open inside each other, the base of the tree included; a
+/// device holds a buffer for each.
+pub const MAX_OPEN_BASES: usize = 64;
+
 /// What comes before the edits of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EditHead {

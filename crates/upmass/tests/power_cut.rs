@@ -131,7 +131,7 @@ fn release(store: &Store, version: u8) -> ReleaseId {
     let meta = Meta { mode: 0o644, ..Meta::default() };
     let mut children = BTreeMap::new();
     for file in 0..6u8 {
-        let mut content: Vec<u8> = (0..12_000u32).map(|i| (i * i >> 7) as u8 ^ file).collect();
+        let mut content: Vec<u8> = (0..12_000u32).map(|i| ((i * i) >> 7) as u8 ^ file).collect();
         if file % 2 == 0 {
             content[5000] = version;
         }

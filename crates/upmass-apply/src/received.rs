@@ -191,17 +191,30 @@ impl<'a> Verified<'a> {
                 Some((id, store.release(id)?))
             }
         };
-        let device = match (&limits.machine, &base, here.first()) {
-            (Some(machine), _, _) => Some(machine.clone()),
-            (None, Some((_, base)), _) => Some(base.machine.clone()),
-            (None, None, Some(first)) => Some(store.release(*first)?.machine),
-            (None, None, None) => None,
+        let device = match (&limits.machine, &base) {
+            (Some(machine), _) => Some(machine.clone()),
+            (None, Some((_, base))) => Some(base.machine.clone()),
+            (None, None) => machine_of(store, &here, &header.machine)?,
         };
         if let Some(device) = device.filter(|device| *device != header.machine) {
             return Err(ApplyError::WrongMachine { update: header.machine.clone(), device });
         }
         Ok(Fitting { file: self.file, front: self.front, base, store: store.clone() })
     }
+}
+
+/// The machine type of a device by what it has: `wanted` if any release is for it. `None` when
+/// there is no release yet.
+fn machine_of(store: &Store, here: &[ReleaseId], wanted: &str) -> Result<Option<String>> {
+    let mut machine = None;
+    for id in here {
+        let found = store.release(*id)?.machine;
+        if found == wanted {
+            return Ok(Some(found));
+        }
+        machine.get_or_insert(found);
+    }
+    Ok(machine)
 }
 
 struct Sequential<'a> {

@@ -15,6 +15,8 @@ use crate::{FormatError, Result};
 pub const STREAMS: usize = 5;
 /// Longest chunk in bytes.
 pub const MAX_CHUNK: u64 = 1 << 16;
+/// By how many bytes a decoder may be ahead of its work in the content of each stream.
+pub const READ_AHEAD: u64 = 1 << 13;
 /// Most bytes that may wait in a decoder because another stream was asked for.
 pub const MAX_QUEUED: usize = 2 << 20;
 

@@ -4,10 +4,7 @@ use rayon::prelude::*;
 use upmass_delta::CODER_LZMA;
 use upmass_delta::patch::RawStreams;
 use upmass_delta::stream::{self, EncodedStream};
-use upmass_format::payload::{STREAMS, Step, Stream, put_segment};
-
-/// How far a decoder may read ahead in the content of a stream.
-const READ_AHEAD: u64 = 1 << 13;
+use upmass_format::payload::{READ_AHEAD, STREAMS, Step, Stream, put_segment};
 
 /// A segment before compression.
 #[derive(Default)]

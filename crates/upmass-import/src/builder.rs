@@ -167,7 +167,10 @@ impl TreeBuilder {
 
     fn claim(&mut self, path: TreePath, inode: usize) -> Result<()> {
         if path.is_root() {
-            return Err(conflict(&path, "the root of the tree must be a directory".into()));
+            return Err(conflict(
+                &path,
+                "is the root of the tree, which must be a directory".into(),
+            ));
         }
         if self.entries.contains_key(&path) {
             return Err(conflict(&path, "occurs twice".into()));

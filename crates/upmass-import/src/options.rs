@@ -25,7 +25,7 @@ pub enum Owners {
     /// As the source says.
     #[default]
     Keep,
-    /// Every owner and group becomes 0.
+    /// Every owner and group becomes 0. Access lists keep the ids that they name.
     Root,
     /// Each id becomes the one beside it. An id that is not in the list is refused.
     Map {

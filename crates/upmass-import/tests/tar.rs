@@ -582,6 +582,7 @@ fn an_archive_that_is_cut_short_is_refused_wherever_it_is_cut() {
         assert!(message.contains("cut short") || cut == 0, "{cut}: {message}");
         assert!(!message.contains('\n'));
     }
+    assert_nothing_stays(store);
 }
 
 #[test]

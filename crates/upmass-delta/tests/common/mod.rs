@@ -17,7 +17,7 @@ use upmass_delta::patch::{Copied, Decoder, Encoder, RawStreams};
 use upmass_delta::stream::{EncodedStream, SLACK, StreamDecoder, encode};
 use upmass_delta::{CODER_LZMA, DeltaError};
 use upmass_format::FormatError;
-use upmass_format::payload::{Demux, STREAMS, Step, Stream, StreamInput, put_segment};
+use upmass_format::payload::{Demux, READ_AHEAD, STREAMS, Step, Stream, StreamInput, put_segment};
 use upmass_format::wire::Reader;
 
 /// A reproducible source of noise.
@@ -100,9 +100,6 @@ pub fn check_find(old: &[u8], new: &[u8]) -> Vec<Copied> {
 
 /// One object of a segment: the base it is made from, and itself.
 pub type Object = (Vec<u8>, Vec<u8>);
-
-/// How far a decoder reads ahead in the content of a stream: see `spec/payload.md`.
-const READ_AHEAD: u64 = 1 << 13;
 
 /// A segment that makes these objects, without prelude, built as `upmass-build` builds it; and the
 /// length of its compressed streams.

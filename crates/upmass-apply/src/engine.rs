@@ -56,7 +56,7 @@ impl Fitting<'_> {
     /// Memory: what the header says, whatever the sizes of objects and trees.
     pub fn apply(self, progress: &mut dyn FnMut(Progress)) -> Result<Applied> {
         let release = self.front.header.target;
-        if self.store.has_release(release)? {
+        if self.store.settle_release(release)? {
             return Ok(Applied { release, outcome: Outcome::AlreadyThere });
         }
         self.store.lock_for_writing()?;

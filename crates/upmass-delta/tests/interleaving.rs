@@ -3,12 +3,18 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::io::Read;
+use std::rc::Rc;
+
 use common::{
     Executed, Noise, Object, any_pair, check_copies, execute, segment, segment_of, streams,
 };
 use proptest::prelude::*;
+use upmass_delta::CODER_LZMA;
 use upmass_delta::patch::Copied;
-use upmass_format::payload::MAX_QUEUED;
+use upmass_delta::stream::{StreamDecoder, encode};
+use upmass_format::payload::{Demux, MAX_QUEUED, STREAMS, Stream, StreamInput, put_segment};
 
 /// What may wait when all goes as it should: some chunks of each stream.
 const FEW_CHUNKS: usize = 640 << 10;
@@ -138,6 +144,26 @@ fn a_stream_that_ends_early_lets_the_others_go_on() {
     // All of residue and copy is used up in the first object, then come literals alone.
     let literal: &[Part] = &[Literal(LONG)];
     assert!(most_waiting(&[&[Differing(50_000), Literal(1)], literal]) <= FEW_CHUNKS);
+}
+
+#[test]
+fn the_end_of_a_stream_is_known_without_reading_on() {
+    // Edits are read to their end before any object is made, however much follows.
+    let mut noise = Noise::new(11);
+    for edits in [noise.bytes(5), noise.words(2000)] {
+        let mut streams: [Vec<u8>; STREAMS] = Default::default();
+        streams[usize::from(Stream::Tree)] = encode(Stream::Tree, &edits).bytes;
+        streams[usize::from(Stream::Literal)] = noise.bytes(LONG);
+        let mut bytes = Vec::new();
+        put_segment(CODER_LZMA, &streams, &[], &mut bytes);
+        let (demux, _) = Demux::start(&bytes[..], 0).unwrap().unwrap();
+        let demux = Rc::new(RefCell::new(demux));
+        let mut read = Vec::new();
+        let mut decoder = StreamDecoder::new(Stream::Tree, StreamInput::new(&demux, Stream::Tree));
+        decoder.read_to_end(&mut read).unwrap();
+        assert_eq!(read, edits);
+        assert_eq!(demux.borrow().waiting(), 0);
+    }
 }
 
 proptest! {

@@ -22,6 +22,9 @@ pub const MAX_BATCH: usize = 4096;
 pub struct Batch {
     store: Store,
     waiting: Vec<(String, ObjectId)>,
+    /// Directories of objects that were there already. An earlier run may have ended before it
+    /// synced them, so their names count as durable only after this batch did.
+    reused: BTreeSet<String>,
     bytes: u64,
 }
 
@@ -41,7 +44,7 @@ impl Store {
     /// Starts a batch and takes the writer lock.
     pub fn batch(&self) -> Result<Batch> {
         self.lock_for_writing()?;
-        Ok(Batch { store: self.clone(), waiting: Vec::new(), bytes: 0 })
+        Ok(Batch { store: self.clone(), waiting: Vec::new(), reused: BTreeSet::new(), bytes: 0 })
     }
 
     /// Starts an object. It belongs to no batch until [`Batch::add`].
@@ -85,6 +88,7 @@ impl Batch {
         let (path, id) = incoming.finish()?;
         if self.store.contains(id)? {
             self.store.volume.remove(&path)?;
+            self.reused.insert(object_dir(id));
         } else {
             self.bytes += len;
             self.waiting.push((path, id));
@@ -104,19 +108,21 @@ impl Batch {
 
     /// Makes all objects of the batch durable under their names. On return they are.
     pub fn commit(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.reused.is_empty() {
             return Ok(());
         }
         // Before: files below `incoming` that nobody names. After: their content is durable.
         // A cut in between leaves only files that the next collection removes.
-        self.store.volume.sync_all()?;
-        let mut directories = BTreeSet::new();
-        let mut is_new_directory = false;
+        if !self.waiting.is_empty() {
+            self.store.volume.sync_all()?;
+        }
+        let mut directories = std::mem::take(&mut self.reused);
+        // The directory of an object that was there may itself not be durable yet.
+        let mut is_new_directory = !directories.is_empty();
         for (path, id) in self.waiting.drain(..) {
             let directory = object_dir(id);
-            if !directories.contains(&directory) {
+            if directories.insert(directory.clone()) {
                 is_new_directory |= self.store.volume.create_dir(&directory)?;
-                directories.insert(directory);
             }
             // Before and after: an object is there whole or not at all.
             if !self.store.volume.publish(&path, &object_path(id))? {

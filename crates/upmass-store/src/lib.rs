@@ -6,6 +6,7 @@
 //! version               "upmass-store 1\n"
 //! objects/ab/cdef…      contents, trees and releases, named by their digest
 //! releases/<id>         a root: this release and all it needs are kept
+//! index/…               what importers remember; may be lost at any time
 //! incoming/…            what is being written; nothing there is trusted
 //! lock                  shared by writers, exclusive for collection
 //! ```

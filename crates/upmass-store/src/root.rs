@@ -36,6 +36,16 @@ impl Store {
         Ok(id)
     }
 
+    /// Whether a release is recorded; if so, it is durable on return. An earlier run may have ended
+    /// between making its name and syncing it.
+    pub fn settle_release(&self, id: ReleaseId) -> Result<bool> {
+        let is_there = self.has_release(id)?;
+        if is_there {
+            self.volume.sync_dir(RELEASES)?;
+        }
+        Ok(is_there)
+    }
+
     /// Keeps a release from being removed until the value is dropped.
     pub fn lock_release(&self, id: ReleaseId) -> Result<RootLock> {
         if !self.has_release(id)? {

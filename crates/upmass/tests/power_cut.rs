@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use upmass_apply::{Limits, Received, Trust};
 use upmass_build::{Options, build_update};
-use upmass_disk::{SimVolume, Survivors};
+use upmass_disk::{Fault, FaultVolume, SimVolume, Survivors};
 use upmass_format::release::{Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{Name, ReleaseId};
@@ -53,6 +53,28 @@ fn a_power_cut_at_any_step_of_applying_leaves_the_old_or_the_new_release_whole()
         }
     }
     println!("{states} states after a cut in {steps} steps, none broken");
+}
+
+#[test]
+fn what_an_interrupted_run_left_unsynced_is_durable_after_the_next_run() {
+    let (host, old, new) = releases();
+    let update = update(&host, Some(old), new);
+    let device = SimVolume::new(CAPACITY);
+    apply(&open(&device), &self::update(&host, None, old)).unwrap();
+    let trial = device.after_power_cut(Survivors::Everything);
+    apply(&open(&trial), &update).unwrap();
+    for step in 0..trial.steps() {
+        // The process dies, the machine goes on; the next run completes; then power goes.
+        let volume = device.after_power_cut(Survivors::Everything);
+        let failing = FaultVolume::new(volume.clone(), Fault::Io(step));
+        if let Ok(store) = Store::create_on(Arc::new(failing), "failing") {
+            let _ = apply(&store, &update);
+        }
+        apply(&open(&volume), &update).unwrap();
+        let store = open(&volume.after_power_cut(Survivors::Nothing));
+        assert_whole(&store, &format!("failed at step {step}"));
+        assert!(store.has_release(new).unwrap(), "failed at step {step}");
+    }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! What every decoder has to bear: its input cut short anywhere, and each bit flipped.
 
-use std::fmt::Debug;
-
-use upmass_format::FormatError;
+use upmass_format::{FormatError, Result};
 
 use super::markdown::Hex;
 
@@ -18,15 +16,11 @@ pub enum Cut {
 /// Checks a decoder with one valid input. `again` decodes all of its input and encodes the value.
 ///
 /// One value has exactly one encoding: whatever is accepted is encoded to the very same bytes.
-pub fn check<E: Debug>(valid: &[u8], cut: Cut, again: impl Fn(&[u8]) -> Result<Vec<u8>, E>)
-where
-    E: Into<FormatError>,
-{
+pub fn check(valid: &[u8], cut: Cut, again: impl Fn(&[u8]) -> Result<Vec<u8>>) {
     let encoded = again(valid).expect("a valid input");
     assert_eq!(Hex(&encoded), Hex(valid), "the valid input, encoded again");
     each_prefix(valid, |prefix| match (again(prefix), cut) {
         (Err(error), _) => {
-            let error = error.into();
             let is_cut = matches!(error, FormatError::Truncated { .. });
             assert!(is_cut, "cut at {}: {error:?}", prefix.len());
         }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use upmass_format::tree::{MAX_INLINE, Node};
 use upmass_format::{ObjectHasher, ObjectId, TreeId};
-use upmass_store::{Batch, Incoming, MAX_BATCH, Store, StoreError};
+use upmass_store::{Batch, Incoming, MAX_BATCH, Store};
 
 use crate::{Result, TreeBuilder};
 
@@ -58,13 +58,11 @@ struct Open {
     batch: Batch,
     /// What this import has written, also in batches that another thread commits just now.
     written: HashSet<ObjectId>,
-    /// Whether it needs objects that were there before.
-    needs_others: bool,
 }
 
 impl<'a> Objects<'a> {
     pub(crate) fn new(store: &'a Store) -> Result<Self> {
-        let open = Open { batch: store.batch()?, written: HashSet::new(), needs_others: false };
+        let open = Open { batch: store.batch()?, written: HashSet::new() };
         Ok(Self { store, open: Mutex::new(open) })
     }
 
@@ -76,7 +74,7 @@ impl<'a> Objects<'a> {
         }
         let is_there = self.store.contains(id)?;
         if is_there {
-            self.open().needs_others = true;
+            self.open().batch.reuse(id);
         }
         Ok(is_there)
     }
@@ -111,9 +109,7 @@ impl<'a> Objects<'a> {
     /// on with the next one.
     pub(crate) fn add(&self, incoming: Incoming) -> Result<ObjectId> {
         let mut open = self.open();
-        let waiting = open.batch.waiting();
         let id = open.batch.add(incoming)?;
-        open.needs_others |= open.batch.waiting() == waiting;
         open.written.insert(id);
         if open.batch.waiting() < MAX_BATCH && open.batch.bytes() < MAX_BATCH_BYTES {
             return Ok(id);
@@ -129,10 +125,6 @@ impl<'a> Objects<'a> {
         let id = self.put(&tree.encode()?)?.into();
         let mut open = self.open.into_inner().expect(NO_PANIC);
         open.batch.commit()?;
-        if open.needs_others {
-            // Whoever wrote these may have been stopped before their names were durable.
-            self.store.volume().sync_all().map_err(StoreError::from)?;
-        }
         Ok(id)
     }
 

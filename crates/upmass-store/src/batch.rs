@@ -88,12 +88,18 @@ impl Batch {
         let (path, id) = incoming.finish()?;
         if self.store.contains(id)? {
             self.store.volume.remove(&path)?;
-            self.reused.insert(object_dir(id));
+            self.reuse(id);
         } else {
             self.bytes += len;
             self.waiting.push((path, id));
         }
         Ok(id)
+    }
+
+    /// Takes an object that is in the store already: its name is durable too after
+    /// [`Self::commit`], whatever the run did that wrote it.
+    pub fn reuse(&mut self, id: ObjectId) {
+        self.reused.insert(object_dir(id));
     }
 
     /// How many objects wait for their names.

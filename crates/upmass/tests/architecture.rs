@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-sign", &[]),
     ("upmass-disk", &["upmass-format"]),
     ("upmass-delta", &["upmass-format"]),
+    ("upmass-member", &["upmass-format"]),
     ("upmass-store", &["upmass-disk", "upmass-format"]),
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-import", &["upmass-store", "upmass-disk", "upmass-format"]),

@@ -6,8 +6,8 @@
 
 mod walk;
 
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ use crate::objects::Objects;
 use crate::stat::Inode;
 use crate::warnings::Warnings;
 use crate::xattr::{Opened, XattrReader};
-use crate::{ImportError, ImportOptions, Imported, IndexUse, Result};
+use crate::{ImportError, ImportOptions, Imported, Result, TreeBuilder};
 
 /// Imports a directory. Symlinks are taken as they are and never followed, so that nothing
 /// outside of it is read; `source` itself may be one.
@@ -42,24 +42,53 @@ pub fn import_directory(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Imported> {
     let objects = Objects::new(store)?;
-    let open_error = |error| ImportError::read("open", source.display(), error);
-    let canonical = source.canonicalize().map_err(open_error)?;
-    let beneath = Beneath::open(source).map_err(|errno| open_error(errno.into()))?;
-    let mut walk = Walk::new(&beneath, options, store);
-    let index = load_index(store, &canonical, options.index, &mut walk.warnings);
+    let canonical = source.canonicalize().map_err(|error| open_error(source, error))?;
+    let mut warnings = Warnings::default();
+    let index = Index::open(store, &canonical, options.index, &mut warnings);
+    let read = read_directory(&objects, &index, source, options, progress)?;
+    let tree = objects.put_tree(&read.tree)?;
+    objects.commit()?;
+    warnings.append(read.warnings);
+    index.save(store, read.learned, &mut warnings);
+    let ReadDirectory { files, bytes, hashed_bytes, .. } = read;
+    Ok(Imported { tree, files, bytes, hashed_bytes, warnings: warnings.into_sentences() })
+}
+
+/// What was read of a directory. Its contents are among the objects, the tree is not yet.
+pub(crate) struct ReadDirectory {
+    pub(crate) tree: TreeBuilder,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) hashed_bytes: u64,
+    /// What the index may keep.
+    pub(crate) learned: Vec<Learned>,
+    pub(crate) warnings: Warnings,
+}
+
+/// Reads a directory, as [`import_directory`] does, into objects that others may share. The
+/// index was opened before anything of the directory was looked at.
+pub(crate) fn read_directory(
+    objects: &Objects<'_>,
+    index: &Index,
+    source: &Path,
+    options: &ImportOptions,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<ReadDirectory> {
+    let beneath = Beneath::open(source).map_err(|errno| open_error(source, errno.into()))?;
+    let mut walk = Walk::new(&beneath, options, objects.store());
     walk.run()?;
 
-    let reading = Reading { beneath: &beneath, objects: &objects, index: &index, progress };
+    let reading = Reading { beneath: &beneath, objects, index, progress };
     let contents = (walk.files.par_iter())
         .map_init(Reader::new, |reader, file| reading.read(reader, file))
         .collect::<Result<Vec<Content>>>()?;
 
-    let mut imported = Counts::default();
+    let (mut files, mut bytes, mut hashed_bytes) = (0, 0, 0);
     let mut learned = Vec::new();
     for (file, content) in std::mem::take(&mut walk.files).into_iter().zip(contents) {
-        imported.files += 1;
-        imported.bytes += content.node.file_size().unwrap_or(0);
-        imported.hashed_bytes += content.hashed_bytes;
+        files += 1;
+        bytes += content.node.file_size().unwrap_or(0);
+        hashed_bytes += content.hashed_bytes;
         learned.extend(content.learned);
         for name in content.left_out {
             walk.warn_left_out(&name, &file.path);
@@ -71,20 +100,8 @@ pub fn import_directory(
     for (path, target) in walk.links {
         walk.tree.link(path, &target)?;
     }
-    let tree = objects.finish(walk.tree)?;
-    if let Err(error) = index.save(store, learned) {
-        walk.warnings.add(INDEX_NOT_SAVED, error);
-    }
-    let Counts { files, bytes, hashed_bytes } = imported;
-    let warnings = walk.warnings.into_sentences();
-    Ok(Imported { tree, files, bytes, hashed_bytes, warnings })
-}
-
-#[derive(Default)]
-struct Counts {
-    files: u64,
-    bytes: u64,
-    hashed_bytes: u64,
+    let Walk { tree, warnings, .. } = walk;
+    Ok(ReadDirectory { tree, files, bytes, hashed_bytes, learned, warnings })
 }
 
 /// What all threads share that read files.
@@ -150,17 +167,6 @@ impl Reading<'_> {
     }
 }
 
-fn load_index(store: &Store, source: &Path, wanted: IndexUse, warnings: &mut Warnings) -> Index {
-    let source = source.as_os_str().as_bytes();
-    match wanted {
-        IndexUse::Rebuild => Index::empty(source),
-        IndexUse::Believe => Index::load(store, source).unwrap_or_else(|why| {
-            warnings.add(INDEX_NOT_READ, why);
-            Index::empty(source)
-        }),
-    }
+fn open_error(source: &Path, error: io::Error) -> ImportError {
+    ImportError::read("open", source.display(), error)
 }
-
-const INDEX_NOT_READ: &str = "the index of the last import cannot be read and is made anew";
-const INDEX_NOT_SAVED: &str =
-    "the index could not be written, so the next import reads all files again";

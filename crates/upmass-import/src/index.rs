@@ -21,6 +21,8 @@ mod file;
 mod filesystem;
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
@@ -29,7 +31,9 @@ use upmass_format::tree::Mtime;
 use upmass_store::Store;
 
 pub(crate) use self::filesystem::{Filesystem, Filesystems};
+use crate::IndexUse;
 use crate::stat::Inode;
+use crate::warnings::Warnings;
 
 /// By how much a file must be older than the import, in seconds. The kernel stamps files with a
 /// clock that ticks every 10 ms at the slowest, and old file systems keep whole seconds.
@@ -72,20 +76,26 @@ struct State {
 pub(crate) struct Learned(Place, State);
 
 impl Index {
-    /// Reads the index of a source, whose canonical path is given; an empty one when there is
-    /// none. Comes before anything of the source is looked at. An error says why the index
-    /// cannot be used.
-    pub(crate) fn load(store: &Store, source: &[u8]) -> Result<Self, String> {
-        let mut index = Self::empty(source);
-        if let Some((known, stored)) = file::read(store.volume().as_ref(), &index.path)? {
-            index.known = known;
-            index.stored = stored;
+    /// Opens the index of a source, whose canonical path is given; an empty one when there is
+    /// none that may be used. Comes before anything of the source is looked at.
+    pub(crate) fn open(
+        store: &Store,
+        source: &Path,
+        wanted: IndexUse,
+        warnings: &mut Warnings,
+    ) -> Self {
+        let mut index = Self::empty(source.as_os_str().as_bytes());
+        if wanted == IndexUse::Believe {
+            match file::read(store.volume().as_ref(), &index.path) {
+                Ok(Some((known, stored))) => (index.known, index.stored) = (known, stored),
+                Ok(None) => {}
+                Err(why) => warnings.add(NOT_READ, why),
+            }
         }
-        Ok(index)
+        index
     }
 
-    /// An index that knows nothing.
-    pub(crate) fn empty(source: &[u8]) -> Self {
+    fn empty(source: &[u8]) -> Self {
         let now = clock_gettime(ClockId::RealtimeCoarse);
         let horizon = Mtime {
             seconds: now.tv_sec.saturating_sub(MARGIN_SECONDS),
@@ -119,15 +129,17 @@ impl Index {
         (inode.ctime < self.horizon && inode.mtime < self.horizon).then_some(learned)
     }
 
-    /// Replaces the index in the store by what was learned now, where that differs.
-    pub(crate) fn save(self, store: &Store, mut learned: Vec<Learned>) -> upmass_disk::Result<()> {
+    /// Replaces the index in the store by what was learned now, where that differs. It says
+    /// nothing that a missing object could make wrong, so it may come before or after these.
+    pub(crate) fn save(self, store: &Store, mut learned: Vec<Learned>, warnings: &mut Warnings) {
         learned.sort_by_key(|Learned(place, _)| *place);
         learned.dedup_by_key(|Learned(place, _)| *place);
         let bytes = file::encode(&learned);
-        if bytes == self.stored {
-            return Ok(());
+        if bytes != self.stored
+            && let Err(error) = file::replace(store.volume().as_ref(), &self.path, &bytes)
+        {
+            warnings.add(NOT_SAVED, error);
         }
-        file::replace(store.volume().as_ref(), &self.path, &bytes)
     }
 }
 
@@ -138,3 +150,6 @@ fn place(filesystem: Filesystem, inode: &Inode) -> Place {
 fn state(inode: &Inode, id: ObjectId) -> State {
     State { size: inode.size, mtime: inode.mtime, ctime: inode.ctime, id }
 }
+
+const NOT_READ: &str = "the index of the last import cannot be read and is made anew";
+const NOT_SAVED: &str = "the index could not be written, so the next import reads all files again";

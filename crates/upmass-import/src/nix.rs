@@ -25,10 +25,13 @@ use std::path::{Path, PathBuf};
 use upmass_format::release::InstallPath;
 use upmass_store::Store;
 
-use self::component::Shape;
+use self::component::{Importer, Shape};
 use self::database::{References, Unavailable};
 pub use self::error::NixError;
 use self::path::{Chroot, StorePath};
+use crate::index::Index;
+use crate::objects::Objects;
+use crate::warnings::Warnings;
 use crate::{ImportOptions, Imported};
 
 /// What to import from a Nix store.
@@ -79,6 +82,9 @@ pub enum ReferencesFrom {
 
 /// Imports all store paths in the closure of the roots. On return all of it is durable.
 ///
+/// All store paths share the batches of objects and one index, since there are hundreds: each on
+/// its own would wait for the disk. So before the end none of them need be durable.
+///
 /// Of the options, owners and modification times have no effect: store paths are normalised.
 /// `progress` is told the bytes of each file that was taken.
 ///
@@ -110,7 +116,19 @@ pub fn import_nix(
         found.expect("a closure has all its roots")
     };
     let roots = roots.iter().map(|root| index_of(&root.base)).collect();
-    let components = import_all(store, &chroot, dir, references, options, progress)?;
+    let objects = Objects::new(store)?;
+    let on_host = chroot.on_host(dir);
+    let canonical =
+        on_host.canonicalize().map_err(|source| NixError::Io { path: on_host.clone(), source })?;
+    let mut of_index = Warnings::default();
+    let index = Index::open(store, &canonical, options.index, &mut of_index);
+    let mut importer =
+        Importer { objects: &objects, index: &index, options, progress, learned: Vec::new() };
+    let components = import_all(&mut importer, &chroot, dir, references)?;
+    let learned = importer.learned;
+    objects.commit()?;
+    index.save(store, learned, &mut of_index);
+    warnings.extend(of_index.into_sentences());
     Ok(ImportedClosure { components, roots, references_from, warnings })
 }
 
@@ -130,17 +148,15 @@ fn resolve(chroot: &Chroot, roots: &[PathBuf]) -> Result<Vec<StorePath>, NixErro
 }
 
 fn import_all(
-    store: &Store,
+    importer: &mut Importer<'_>,
     chroot: &Chroot,
     dir: &Path,
     references: References,
-    options: &ImportOptions,
-    progress: &(dyn Fn(u64) + Sync),
 ) -> crate::Result<Vec<ImportedComponent>> {
     let import = |(name, references): (String, Vec<String>)| {
         let path = dir.join(&name);
         let on_host = chroot.on_host(&path);
-        let (shape, imported) = component::import(store, &on_host, &name, options, progress)?;
+        let (shape, imported) = importer.import(&on_host, &name)?;
         let install = match shape {
             Shape::Directory => path.as_path(),
             Shape::Single => dir,

@@ -48,7 +48,8 @@ enum Arriving {
     Incoming(Incoming),
 }
 
-/// The objects of one import. All are durable when [`Self::finish`] returns.
+/// The objects of one import, which may be of several trees. All are durable when
+/// [`Self::commit`] returns.
 pub(crate) struct Objects<'a> {
     store: &'a Store,
     open: Mutex<Open>,
@@ -66,8 +67,13 @@ impl<'a> Objects<'a> {
         Ok(Self { store, open: Mutex::new(open) })
     }
 
+    /// Where the objects go.
+    pub(crate) fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// Whether an object is there, so that it need not be written. If so, it is durable too
-    /// when the import is finished.
+    /// when the import is committed.
     pub(crate) fn has(&self, id: ObjectId) -> Result<bool> {
         if self.open().written.contains(&id) {
             return Ok(true);
@@ -120,12 +126,15 @@ impl<'a> Objects<'a> {
         Ok(id)
     }
 
-    /// Writes the tree and makes all objects durable.
-    pub(crate) fn finish(self, tree: TreeBuilder) -> Result<TreeId> {
-        let id = self.put(&tree.encode()?)?.into();
+    /// Stores a tree.
+    pub(crate) fn put_tree(&self, tree: &TreeBuilder) -> Result<TreeId> {
+        Ok(self.put(&tree.encode()?)?.into())
+    }
+
+    /// Makes all objects durable. No thread may still be adding some.
+    pub(crate) fn commit(self) -> Result<()> {
         let mut open = self.open.into_inner().expect(NO_PANIC);
-        open.batch.commit()?;
-        Ok(id)
+        Ok(open.batch.commit()?)
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

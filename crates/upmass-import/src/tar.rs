@@ -152,7 +152,8 @@ impl Import<'_> {
             self.warnings.add(remark, "");
         }
         let (files, bytes) = self.tree.files();
-        let tree = self.objects.finish(self.tree)?;
+        let tree = self.objects.put_tree(&self.tree)?;
+        self.objects.commit()?;
         let (hashed_bytes, warnings) = (self.hashed_bytes, self.warnings.into_sentences());
         Ok(Imported { tree, files, bytes, hashed_bytes, warnings })
     }

@@ -22,6 +22,13 @@ impl Warnings {
             .or_insert_with(|| Seen { first: path.to_string(), more: 0 });
     }
 
+    /// Adds those of a part of the import.
+    pub(crate) fn append(&mut self, part: Self) {
+        for (what, seen) in part.0 {
+            self.0.entry(what).and_modify(|known| known.more += 1 + seen.more).or_insert(seen);
+        }
+    }
+
     /// The sentences.
     pub(crate) fn into_sentences(self) -> Vec<String> {
         self.0

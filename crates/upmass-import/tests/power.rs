@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use support::{Place, import_archive, tar, write};
 use upmass_disk::{Fault, FaultVolume, SimVolume, Survivors, Volume};
 use upmass_format::tree::{Meta, Node};
 use upmass_format::{TreeId, TreePath};
-use upmass_import::{ImportError, ImportOptions, import_directory};
+use upmass_import::{ImportError, ImportOptions, NixSource, import_directory, import_nix};
 use upmass_store::Store;
 
 #[test]
@@ -20,7 +23,7 @@ fn a_power_cut_at_any_step_costs_nothing_but_time() {
         let volume = SimVolume::new(1 << 30);
         let first = new_store(volume.clone());
         let start = volume.steps();
-        let tree = import(&first).unwrap();
+        let trees = import(&first).unwrap();
         let end = volume.steps();
         assert!(end > start + 10);
         for step in start..end {
@@ -32,11 +35,14 @@ fn a_power_cut_at_any_step_costs_nothing_but_time() {
             assert!(volume.is_off());
             let chances = (0..4).map(|chance| Survivors::Random(step * 4 + chance));
             for survivors in Survivors::CERTAIN.into_iter().chain(chances) {
+                let what = format!("step {step}, {survivors:?}");
                 let after = volume.after_power_cut(survivors);
                 let store = Store::on(Arc::new(after), "memory").unwrap();
                 assert_whole(&store);
-                assert!(!is_index_only || store.contains(tree.into()).unwrap());
-                assert_eq!(import(&store).unwrap(), tree, "step {step}, {survivors:?}");
+                if is_index_only {
+                    assert_complete(&store, &trees, &what);
+                }
+                assert_eq!(import(&store).unwrap(), trees, "{what}");
                 assert_whole(&store);
             }
         }
@@ -51,7 +57,7 @@ fn a_full_disk_is_temporary_and_a_failing_one_is_not_the_fault_of_the_source() {
         let counter = counting.counter();
         let store = new_store(counting);
         let start = counter.steps();
-        let tree = import(&store).unwrap();
+        let trees = import(&store).unwrap();
         for step in start..counter.steps() {
             for fault in [Fault::Full(step), Fault::Io(step)] {
                 let volume = SimVolume::new(1 << 30);
@@ -63,23 +69,24 @@ fn a_full_disk_is_temporary_and_a_failing_one_is_not_the_fault_of_the_source() {
                 }
                 let store = Store::on(Arc::new(volume.clone()), "memory").unwrap();
                 assert_whole(&store);
-                assert_eq!(import(&store).unwrap(), tree, "{fault:?}");
+                assert_eq!(import(&store).unwrap(), trees, "{fault:?}");
                 // What the failed import left and this one relies on is durable too.
                 let after = volume.after_power_cut(Survivors::Nothing);
                 let store = Store::on(Arc::new(after), "memory").unwrap();
-                assert_complete(&store, tree, fault);
+                assert_complete(&store, &trees, &format!("{fault:?}"));
             }
         }
     }
 }
 
-/// A directory, and an archive of it.
+/// A directory, an archive of it, and a Nix store of a few paths without a database.
 struct Source {
     place: Place,
     archive: Vec<u8>,
+    nix: NixSource,
 }
 
-type Import<'a> = Box<dyn Fn(&Store) -> Result<TreeId, ImportError> + 'a>;
+type Import<'a> = Box<dyn Fn(&Store) -> Result<Vec<TreeId>, ImportError> + 'a>;
 
 impl Source {
     fn new() -> Self {
@@ -89,23 +96,33 @@ impl Source {
         }
         let large: Vec<u8> = (0..3u32 << 18).flat_map(u32::to_le_bytes).collect();
         write(&place.source().join("large"), &large);
+        let nix = nix_store(&place.home().join("nix"));
         // So that the files are entered in the index.
         std::thread::sleep(Duration::from_millis(2300));
         let archive = tar(&place.source(), &[]);
-        Self { place, archive }
+        Self { place, archive, nix }
     }
 
-    fn ways(&self) -> [Import<'_>; 2] {
-        let options = ImportOptions::default();
+    fn ways(&self) -> [Import<'_>; 3] {
+        let (options, nix_options) = (ImportOptions::default(), ImportOptions::default());
         // One thread, so that the steps come in the same order each time.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let one_thread = || rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (pool, nix_pool) = (one_thread(), one_thread());
         let source = self.place.source();
         [
             Box::new(move |store| {
                 let import = || import_directory(store, &source, &options, &|_| {});
-                pool.install(import).map(|imported| imported.tree)
+                pool.install(import).map(|imported| vec![imported.tree])
             }),
-            Box::new(|store| import_archive(store, &self.archive).map(|imported| imported.tree)),
+            Box::new(|store| {
+                import_archive(store, &self.archive).map(|imported| vec![imported.tree])
+            }),
+            Box::new(move |store| {
+                let import = || import_nix(store, &self.nix, &nix_options, &|_| {});
+                let closure = nix_pool.install(import)?;
+                assert_eq!(closure.components.len(), 4);
+                Ok(closure.components.iter().map(|component| component.imported.tree).collect())
+            }),
         ]
     }
 }
@@ -114,16 +131,35 @@ fn new_store(volume: impl Volume + 'static) -> Store {
     Store::create_on(Arc::new(volume), "memory").unwrap()
 }
 
-/// The tree is there, with all that it needs.
-fn assert_complete(store: &Store, id: TreeId, fault: Fault) {
-    let (tree, _) = store.tree(id).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-    let check = |path: &TreePath, _: &Meta, node: &Node| match node {
-        Node::Object { id, .. } if !store.contains(*id).unwrap() => {
-            Err(format!("{fault:?}: {path} is not durable"))
-        }
-        _ => Ok(()),
-    };
-    tree.walk(&mut { check }).unwrap();
+/// Two directories, one of which is not as Nix would leave it, a file and a link.
+fn nix_store(root: &Path) -> NixSource {
+    let [app, lib, file, link] = [("a", "app"), ("b", "lib"), ("c", "file"), ("d", "link")]
+        .map(|(hash, name)| format!("{}-{name}", hash.repeat(32)));
+    let path = |name: &str| root.join("nix/store").join(name);
+    for directory in [&app, &lib] {
+        fs::create_dir_all(path(directory)).unwrap();
+    }
+    write(&path(&app).join("run"), format!("{lib} {link} {file}").repeat(100).as_bytes());
+    write(&path(&lib).join("data"), &[8; 6000]);
+    write(&path(&lib).join("same"), &[9; 7000]);
+    fs::hard_link(path(&lib).join("same"), path(&lib).join("twin")).unwrap();
+    write(&path(&file), &[9; 7000]);
+    symlink(format!("/nix/store/{lib}"), path(&link)).unwrap();
+    NixSource { roots: vec![path(&app)], store_root: Some(root.to_owned()) }
+}
+
+/// The trees are there, with all that they need.
+fn assert_complete(store: &Store, trees: &[TreeId], what: &str) {
+    for id in trees {
+        let (tree, _) = store.tree(*id).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let check = |path: &TreePath, _: &Meta, node: &Node| match node {
+            Node::Object { id, .. } if !store.contains(*id).unwrap() => {
+                Err(format!("{what}: {path} is not durable"))
+            }
+            _ => Ok(()),
+        };
+        tree.walk(&mut { check }).unwrap();
+    }
 }
 
 fn assert_whole(store: &Store) {

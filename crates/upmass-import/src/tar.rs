@@ -170,7 +170,7 @@ impl Import<'_> {
     fn meta(&mut self, path: &TreePath, member: &Member) -> Result<Meta> {
         let mut meta = member.meta.clone();
         meta.xattrs.retain(|xattr| {
-            let is_portable = is_portable(&xattr.name);
+            let is_portable = is_portable(xattr);
             if !is_portable {
                 let attribute = xattr.name.escape_ascii();
                 self.warnings.add(crate::xattr::LEFT_OUT, format!("{attribute} of {path}"));

@@ -59,7 +59,7 @@ fn xz_encoder(xz: &Xz, lengths: Lengths) -> u64 {
     let block = match xz.blocks {
         XzBlocks::Unsized => 0,
         XzBlocks::One => lengths.plain,
-        XzBlocks::Of(size) => size.min(lengths.plain),
+        XzBlocks::Of(size) => size,
     };
     // The block itself, and two that wait for being written.
     search + block.saturating_mul(3).saturating_add(block / 4096) + MIB + 256 * KIB
@@ -119,8 +119,8 @@ fn zstd_encoder(zstd: &Zstd, plain: u64) -> u64 {
     }
     let is_cut = zstd.has_workers && (plain > 512 * KIB || !zstd.is_sized);
     if is_cut {
-        // Jobs of at least four windows, collected before they are packed.
-        all += 3 * (4 * window).max(MIB) + window + 4 * MIB;
+        // Jobs of four windows: one that is collected, those that wait, and what came out.
+        all += 4 * (4 * window).max(MIB) + 2 * window + 8 * MIB;
     }
     all
 }

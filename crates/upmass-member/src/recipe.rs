@@ -295,9 +295,10 @@ pub enum XzFilter {
 pub enum XzBlocks {
     /// One block that does not say how long it is: `-T1`, before xz 5.6.
     Unsized,
-    /// One block that says how long it is: content shorter than a block.
+    /// One block that says how long it is, with room for no longer one.
     One,
-    /// Blocks of so many bytes which say how long they are.
+    /// Blocks of so many bytes which say how long they are, the last or only one with room for
+    /// the length of a full one.
     Of(u64),
 }
 
@@ -686,7 +687,10 @@ impl fmt::Display for Recipe {
                 write!(f, " dict={} {:?} {:?}", xz.dict.size(), xz.filter, xz.blocks)
             }
             Self::Zstd(zstd) => {
-                write!(f, "zstd -{}", zstd.level.0)?;
+                match zstd.level.0 {
+                    level @ ..0 => write!(f, "zstd --fast={}", -level)?,
+                    level => write!(f, "zstd -{level}")?,
+                }
                 if !zstd.has_workers {
                     f.write_str(" --single-thread")?;
                 }

@@ -48,10 +48,11 @@ fn sized(filters: Filters, recipe: &Xz, lengths: Lengths) -> MtStreamBuilder {
     builder
 }
 
-/// What the encoder collects before it begins: no more than there is.
+/// What the encoder collects before it begins. The header of a block has room for the length of
+/// the largest.
 fn block_size(recipe: &Xz, lengths: Lengths) -> u64 {
     match recipe.blocks {
-        XzBlocks::Of(size) => size.min(lengths.plain.max(1)),
+        XzBlocks::Of(size) => size,
         XzBlocks::Unsized | XzBlocks::One => lengths.plain.max(1),
     }
 }

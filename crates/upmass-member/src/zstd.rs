@@ -176,23 +176,20 @@ mod tests {
 
     #[test]
     fn the_memory_that_is_stated_is_enough() {
-        for level in (-7..=22).filter_map(ZstdLevel::new) {
+        let mut wrong = Vec::new();
+        for level in [-5, 1, 3, 6, 9, 12, 15, 17, 19, 22].into_iter().filter_map(ZstdLevel::new) {
             for (has_workers, long) in [(false, None), (true, None), (false, ZstdWindow::new(24))] {
-                for (len, is_sized) in
-                    [(10_000, true), (200_000, true), (200_000, false), (1_500_000, true)]
-                {
+                for (len, is_sized) in [(10_000, true), (200_000, false), (1_500_000, true)] {
                     let recipe = Zstd { level, has_workers, is_sized, has_checksum: true, long };
                     let lengths = Lengths { packed: 0, plain: len as u64 };
                     let taken = taken(&recipe, &content(len)) as u64;
                     let stated = crate::memory(&Recipe::Zstd(recipe), lengths);
-                    assert!(taken <= stated, "{recipe:?} {len}: {taken} {stated}");
-                    println!(
-                        "{} {has_workers} {:?} {is_sized} {len} {taken} {stated}",
-                        level.get(),
-                        long.is_some()
-                    );
+                    if taken > stated || stated > 2 * taken + (16 << 20) {
+                        wrong.push(format!("{recipe:?} {len}: {taken} {stated}"));
+                    }
                 }
             }
         }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }

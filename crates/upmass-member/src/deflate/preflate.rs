@@ -4,7 +4,7 @@
 //! everything in memory. So a panic of it is caught (a device that aborts on panics should not
 //! include it), and [`memory`](super::super::memory()) counts what it takes at the worst.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use preflate_rs::recreate_whole_deflate_stream;
@@ -39,8 +39,7 @@ pub(crate) fn correct(stream: &[u8], plain_len: u64, limit: usize) -> Option<Cor
         return None;
     }
     let config = PreflateConfig { verify_compression: false, ..PreflateConfig::default() };
-    let find =
-        || PreflateStreamProcessor::new(&config).decompress(&mut Cursor::new(stream).get_ref());
+    let find = || PreflateStreamProcessor::new(&config).decompress(stream);
     let found = catch_unwind(AssertUnwindSafe(find)).ok()?.ok()?;
     let fits = found.corrections.len() <= limit && found.compressed_size == stream.len();
     if fits { Corrections::new(&found.corrections) } else { None }

@@ -97,7 +97,10 @@ impl Head {
         let dict = XzDict::new(byte(&mut header)?)?;
         let blocks = match block_len {
             None => XzBlocks::Unsized,
-            Some(len) if len >= plain_len => XzBlocks::One,
+            Some(len) if len >= plain_len => {
+                let filters = if filter == XzFilter::None { 3 } else { 5 };
+                one_block(size, filters, plain_len)?
+            }
             Some(len) => XzBlocks::Of(len),
         };
         let chunk = stream.get(data..)?;
@@ -119,6 +122,21 @@ impl Head {
             blocks: self.blocks,
         }
     }
+}
+
+/// One block whose header has so many bytes: it was made with room for the lengths of a longer
+/// block, of which only the number of bytes of its length is known.
+fn one_block(header: usize, filters: usize, plain_len: u64) -> Option<XzBlocks> {
+    let has_room = |block: u64| {
+        let digits = |number: u64| (number.max(1).ilog2() / 7 + 1) as usize;
+        let packed = block + block / 4096 + 100;
+        (6 + digits(packed) + digits(block) + filters).next_multiple_of(4) == header
+    };
+    if has_room(plain_len) {
+        return Some(XzBlocks::One);
+    }
+    let longer = [14, 21].map(|log| 1u64 << log).into_iter();
+    longer.filter(|block| *block > plain_len).find(|block| has_room(*block)).map(XzBlocks::Of)
 }
 
 fn byte(input: &mut &[u8]) -> Option<u8> {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use upmass_format::tree::{Meta, NORMALISED_MTIME};
 
 use crate::error::{Context, io_error};
-use crate::{CheckoutError, LeftOut, Owners, Result};
+use crate::{CheckoutError, LeftOut, Options, Owners, Result, Times};
 
 /// Asks for the path of an entry, for people.
 type PathOf<'a> = &'a dyn Fn() -> String;
@@ -21,6 +21,7 @@ type PathOf<'a> = &'a dyn Fn() -> String;
 /// Sets attributes, and counts what it leaves out.
 pub(crate) struct Attributes {
     pub(crate) owners: Owners,
+    times: Times,
     pub(crate) left_out: LeftOut,
 }
 
@@ -34,9 +35,9 @@ pub(crate) struct Named<'a> {
 }
 
 impl Attributes {
-    pub(crate) fn new(owners: Owners) -> Self {
-        let left_out = LeftOut::default();
-        Self { owners, left_out }
+    pub(crate) fn new(options: &Options) -> Self {
+        let Options { owners, times, .. } = *options;
+        Self { owners, times, left_out: LeftOut::default() }
     }
 
     /// Sets the attributes of a regular file, once it has its content.
@@ -53,7 +54,7 @@ impl Attributes {
             fs::fsetxattr(file, name, value, XattrFlags::empty())
         })?;
         fs::fchmod(file, self.mode(meta.mode)).on("set the mode of", path)?;
-        fs::futimens(file, &times(meta)).on("set the time of", path)
+        fs::futimens(file, &self.times(meta)).on("set the time of", path)
     }
 
     /// Sets the attributes of an entry that is neither a regular file nor a directory.
@@ -82,7 +83,7 @@ impl Attributes {
             let mode = self.mode(meta.mode);
             fs::chmodat(directory, name, mode, AtFlags::empty()).on("set the mode of", path)?;
         }
-        fs::utimensat(directory, name, &times(meta), nofollow).on("set the time of", path)
+        fs::utimensat(directory, name, &self.times(meta), nofollow).on("set the time of", path)
     }
 
     /// Sets all attributes of a directory but its mode, once it has all its entries. What
@@ -105,7 +106,7 @@ impl Attributes {
         self.set_xattrs(meta, path, |name, value| {
             fs::fsetxattr(directory, name, value, XattrFlags::empty())
         })?;
-        fs::futimens(directory, &times(meta)).on("set the time of", path)
+        fs::futimens(directory, &self.times(meta)).on("set the time of", path)
     }
 
     /// Sets the mode of a directory. This comes after all that is done below it, since the mode
@@ -122,7 +123,7 @@ impl Attributes {
     fn owner(&self, meta: &Meta, path: PathOf<'_>) -> Result<Option<(Option<Uid>, Option<Gid>)>> {
         let (uid, gid) = (meta.uid, meta.gid);
         match self.owners {
-            Owners::Current => Ok(None),
+            Owners::Current | Owners::Maker => Ok(None),
             Owners::Keep if uid == u32::MAX || gid == u32::MAX => {
                 let path = path();
                 Err(CheckoutError::BadOwner { path, uid, gid })
@@ -134,11 +135,23 @@ impl Attributes {
     fn mode(&mut self, mode: u16) -> Mode {
         const SET_IDS: u16 = 0o6000;
         let kept = match self.owners {
-            Owners::Keep => mode,
+            Owners::Keep | Owners::Maker => mode,
             Owners::Current => mode & !SET_IDS,
         };
         self.left_out.set_ids += u64::from(kept != mode);
         Mode::from_raw_mode(kept.into())
+    }
+
+    fn times(&self, meta: &Meta) -> Timestamps {
+        let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let last_modification = match (meta.mtime, self.times) {
+            (None, Times::Made) => unchanged,
+            (mtime, _) => {
+                let mtime = mtime.unwrap_or(NORMALISED_MTIME);
+                Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() }
+            }
+        };
+        Timestamps { last_access: unchanged, last_modification }
     }
 
     fn set_xattrs(
@@ -164,7 +177,7 @@ impl Attributes {
     }
 
     fn keeps_xattr(&self, name: &[u8]) -> bool {
-        self.owners == Owners::Keep || name.starts_with(b"user.")
+        self.owners != Owners::Current || name.starts_with(b"user.")
     }
 }
 
@@ -224,12 +237,4 @@ fn proc_path(directory: BorrowedFd<'_>, name: &OsStr) -> std::ffi::OsString {
     let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.as_bytes());
     std::ffi::OsString::from_vec(path)
-}
-
-fn times(meta: &Meta) -> Timestamps {
-    let mtime = meta.mtime.unwrap_or(NORMALISED_MTIME);
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() },
-    }
 }

@@ -30,8 +30,7 @@ use crate::{CheckoutError, Options, Report, Result};
 /// - Anything else that two components have is refused, and so is a component that is installed
 ///   behind a symlink.
 /// - Times are as the trees say, as far as the file system can hold them; where they keep none,
-///   and of directories that no component has, they are
-///   [`NORMALISED_MTIME`](upmass_format::tree::NORMALISED_MTIME).
+///   and of directories that no component has, they are as [`Times`](crate::Times) says.
 /// - Extended attributes of anything but files and directories need `/proc`.
 ///
 /// `progress` is told the bytes of content so far, holes included. The release cannot be
@@ -105,7 +104,7 @@ fn checkout(
 ) -> Result<Report> {
     let partial = Partial::create(target)?;
     let mut report = Report::default();
-    let mut attributes = Attributes::new(options.owners);
+    let mut attributes = Attributes::new(options);
     let mut fill = Fill {
         store,
         root: partial.root(),

@@ -33,4 +33,4 @@ mod settle;
 
 pub use checkout::{checkout_component, checkout_system};
 pub use error::{CheckoutError, Result};
-pub use options::{LeftOut, Options, Owners, Report};
+pub use options::{LeftOut, Options, Owners, Report, Times};

@@ -5,6 +5,8 @@
 pub struct Options {
     /// Whose the files are.
     pub owners: Owners,
+    /// The times of what has none in its tree.
+    pub times: Times,
     /// Whether the directory survives a power cut from the return on. Without it, and if power
     /// is lost soon after, files may be empty although the directory has its name.
     pub durable: bool,
@@ -21,6 +23,19 @@ pub enum Owners {
     /// What means nothing without its owner, or is root's to make, is left out and counted in
     /// [`Report::left_out`] rather than refused: hardly a root file system is without it.
     Current,
+    /// The user who runs this, for trees that were made without owners: modes are exact, and
+    /// what only root can make is an error.
+    Maker,
+}
+
+/// The modification times of what has none in its tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Times {
+    /// [`NORMALISED_MTIME`](upmass_format::tree::NORMALISED_MTIME), the same in each checkout.
+    #[default]
+    Normalised,
+    /// When it was made.
+    Made,
 }
 
 /// What a checkout made.

@@ -17,6 +17,15 @@ use crate::volume::{
 pub struct DirVolume {
     root: OwnedFd,
     path: PathBuf,
+    durability: Durability,
+}
+
+/// Whether asking for durability has an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Kept,
+    /// Nobody will look at the directory after a power cut.
+    NotNeeded,
 }
 
 impl DirVolume {
@@ -28,7 +37,13 @@ impl DirVolume {
             path: path.display().to_string(),
             source: errno.into(),
         })?;
-        Ok(Self { root, path: path.to_owned() })
+        Ok(Self { root, path: path.to_owned(), durability: Durability::Kept })
+    }
+
+    /// Opens an existing directory that its maker removes when it is done: nothing is made
+    /// durable, which saves most of the time that small files take.
+    pub fn temporary(path: &Path) -> Result<Self> {
+        Ok(Self { durability: Durability::NotNeeded, ..Self::open(path)? })
     }
 
     /// Opens a directory, made when missing, and makes its name durable. Its parent must exist.
@@ -75,7 +90,8 @@ impl Volume for DirVolume {
         let file = fs::openat(&self.root, path, flags, mode)
             .map_err(|errno| self.error("create", path, errno))?;
         let path = self.path.join(path).display().to_string();
-        Ok(Box::new(DirFile { file: file.into(), path, len: 0 }))
+        let durability = self.durability;
+        Ok(Box::new(DirFile { file: file.into(), path, len: 0, durability }))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn ReadAt>> {
@@ -180,11 +196,17 @@ impl Volume for DirVolume {
     }
 
     fn sync_all(&self) -> Result<()> {
+        if self.durability == Durability::NotNeeded {
+            return Ok(());
+        }
         // Since Linux 5.8 this reports write-back errors of the whole file system.
         fs::syncfs(&self.root).map_err(|errno| self.error("sync the file system of", "", errno))
     }
 
     fn sync_dir(&self, path: &str) -> Result<()> {
+        if self.durability == Durability::NotNeeded {
+            return Ok(());
+        }
         let directory = self.open_dir(path).map_err(|errno| self.error("open", path, errno))?;
         fs::fsync(&directory).map_err(|errno| self.error("sync directory", path, errno))
     }
@@ -225,6 +247,7 @@ struct DirFile {
     file: File,
     path: String,
     len: u64,
+    durability: Durability,
 }
 
 impl DirFile {
@@ -250,7 +273,10 @@ impl WriteFile for DirFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.file.sync_all().map_err(|error| self.error("sync", error))
+        match self.durability {
+            Durability::NotNeeded => Ok(()),
+            Durability::Kept => self.file.sync_all().map_err(|error| self.error("sync", error)),
+        }
     }
 }
 

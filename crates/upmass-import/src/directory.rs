@@ -23,7 +23,7 @@ use crate::objects::Objects;
 use crate::stat::Inode;
 use crate::warnings::Warnings;
 use crate::xattr::{Opened, XattrReader};
-use crate::{ImportError, ImportOptions, Imported, Result, TreeBuilder};
+use crate::{ImportError, ImportOptions, Imported, Result, TreeBuilder, XattrUse};
 
 /// Imports a directory. Symlinks are taken as they are and never followed, so that nothing
 /// outside of it is read; `source` itself may be one.
@@ -80,7 +80,7 @@ pub(crate) fn read_directory(
 
     let reading = Reading { beneath: &beneath, objects, index, progress };
     let contents = (walk.files.par_iter())
-        .map_init(Reader::new, |reader, file| reading.read(reader, file))
+        .map_init(|| Reader::new(options.xattrs), |reader, file| reading.read(reader, file))
         .collect::<Result<Vec<Content>>>()?;
 
     let (mut files, mut bytes, mut hashed_bytes) = (0, 0, 0);
@@ -129,8 +129,8 @@ struct Content {
 }
 
 impl Reader {
-    fn new() -> Self {
-        Self { buffer: vec![0; BUFFER], xattrs: XattrReader::new() }
+    fn new(xattrs: XattrUse) -> Self {
+        Self { buffer: vec![0; BUFFER], xattrs: XattrReader::new(xattrs) }
     }
 }
 

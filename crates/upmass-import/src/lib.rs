@@ -15,6 +15,7 @@ mod content;
 mod description;
 mod directory;
 mod error;
+mod file;
 mod index;
 mod nix;
 mod objects;
@@ -31,8 +32,9 @@ pub use description::{
 };
 pub use directory::import_directory;
 pub use error::{ImportError, Result};
+pub use file::import_file;
 pub use nix::{
     ImportedClosure, ImportedComponent, NixError, NixSource, ReferencesFrom, import_nix,
 };
-pub use options::{ImportOptions, Imported, IndexUse, Mounts, Owners};
+pub use options::{ImportOptions, Imported, IndexUse, Mounts, Owners, XattrUse};
 pub use tar::{ArchiveFault, TarSource, import_tar, import_tar_stream};

@@ -13,6 +13,8 @@ pub struct ImportOptions {
     pub mtimes: MtimePolicy,
     /// Whose the files are on the device.
     pub owners: Owners,
+    /// Whether the tree of a directory keeps extended attributes.
+    pub xattrs: XattrUse,
     /// What becomes of other file systems that are mounted inside a directory.
     pub mounts: Mounts,
     /// Whether files that did not change since the last import of the same directory are read.
@@ -34,6 +36,17 @@ pub enum Owners {
         /// Groups, as (from, to).
         gids: Vec<(u32, u32)>,
     },
+}
+
+/// Whether a tree keeps the extended attributes of the directory that it is made from, and of what
+/// is in it. Access lists and capabilities are such attributes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum XattrUse {
+    /// All but those that belong to a file system.
+    #[default]
+    Keep,
+    /// None is looked at.
+    Drop,
 }
 
 /// What becomes of other file systems that are mounted inside an imported directory.

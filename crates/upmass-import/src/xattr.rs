@@ -6,6 +6,8 @@ use rustix::fs;
 use rustix::io::{Errno, Result};
 use upmass_format::tree::{MAX_XATTR_VALUE, Xattr};
 
+use crate::XattrUse;
+
 /// A warning of attributes that are not portable.
 pub(crate) const LEFT_OUT: &str = "extended attributes that belong to a file system were left out";
 
@@ -16,6 +18,7 @@ const USUAL_LIST: usize = 1024;
 
 /// Reads the attributes of files, one after the other, with the same buffers.
 pub(crate) struct XattrReader {
+    wanted: XattrUse,
     list: Vec<u8>,
     value: Vec<u8>,
 }
@@ -39,13 +42,16 @@ pub(crate) struct Xattrs {
 }
 
 impl XattrReader {
-    pub(crate) fn new() -> Self {
-        Self { list: vec![0; USUAL_LIST], value: Vec::new() }
+    pub(crate) fn new(wanted: XattrUse) -> Self {
+        Self { wanted, list: vec![0; USUAL_LIST], value: Vec::new() }
     }
 
     /// Reads all attributes that this process may see. `trusted.*` are shown to root only.
     pub(crate) fn read(&mut self, file: Opened<'_>) -> Result<Xattrs> {
         let mut xattrs = Xattrs { kept: Vec::new(), left_out: Vec::new() };
+        if self.wanted == XattrUse::Drop {
+            return Ok(xattrs);
+        }
         let len = match file.list(&mut self.list) {
             Err(Errno::RANGE) => {
                 self.list.resize(MAX_LIST, 0);

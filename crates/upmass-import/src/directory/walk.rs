@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
             store: directory_of(volume),
             device: 0,
             filesystems: Filesystems::new(volume),
-            xattrs: XattrReader::new(),
+            xattrs: XattrReader::new(options.xattrs),
             groups: HashMap::new(),
             tree: TreeBuilder::new(options.mtimes),
             files: Vec::new(),

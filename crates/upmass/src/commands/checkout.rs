@@ -10,7 +10,7 @@ pub fn run(arguments: &Checkout) -> Outcome {
     let store = super::open(&arguments.store)?;
     let (id, _, system) = releases::find_system(&store, &arguments.system)?;
     let owners = if arguments.as_current_user { Owners::Current } else { Owners::Keep };
-    let options = Options { owners, durable: arguments.durable };
+    let options = Options { owners, durable: arguments.durable, ..Options::default() };
     let bar = progress::bytes("writing", None);
     let report = checkout_system(
         &store,

@@ -10,7 +10,7 @@ use upmass_store::{Batch, Incoming, Store, StoreError};
 use crate::frames::{Failure, Frames};
 use crate::objects::{Discard, ObjectBase, ObjectSink};
 use crate::prelude::{Prelude, Segment, decoded, expect_end};
-use crate::received::Fitting;
+use crate::received::{Fitting, Target};
 use crate::staging::{BaseList, Bases, Checkpoint, MAX_NOTE, Staging};
 use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
 use crate::{ApplyError, Result};
@@ -55,8 +55,9 @@ impl Fitting<'_> {
     ///
     /// Memory: what the header says, whatever the sizes of objects and trees.
     pub fn apply(self, progress: &mut dyn FnMut(Progress)) -> Result<Applied> {
-        let release = self.front.header.target;
-        if self.store.settle_release(release)? {
+        if let Target::Release(release) = self.target
+            && self.store.settle_release(release)?
+        {
             return Ok(Applied { release, outcome: Outcome::AlreadyThere });
         }
         self.store.lock_for_writing()?;
@@ -64,11 +65,10 @@ impl Fitting<'_> {
         let mut work = Work { fitting: &self, failure: Failure::default(), staging };
         let made = work.run(checkpoint, progress).and_then(|made| {
             // The commit point: before it the new release is garbage, after it a root.
-            self.store.record(&made)?;
-            Ok(())
+            Ok(self.store.record(&made)?)
         });
         match made {
-            Ok(()) => {
+            Ok(release) => {
                 work.staging.clear()?;
                 Ok(Applied { release, outcome: Outcome::Recorded })
             }
@@ -267,11 +267,11 @@ impl<'a> Work<'a> {
         batch.commit()?;
         let bytes = release.to_bytes().map_err(|e| ApplyError::Program(e.to_string()))?;
         let found = ReleaseId::from(ObjectHasher::hash(&bytes));
-        let expected = self.fitting.front.header.target;
-        match found == expected {
-            true => Ok(release),
-            false => Err(ApplyError::OtherResult { expected, found }),
+        if self.fitting.target.matches(found) {
+            return Ok(release);
         }
+        let expected = self.fitting.front.header.target;
+        Err(ApplyError::OtherResult { expected, found })
     }
 
     /// Finds out whether the base is to blame, and forgets what was made from it.

@@ -6,6 +6,9 @@
 //! last step, and what that writes below `incoming` and `objects` means nothing until the
 //! release is recorded, in one step at the end.
 //!
+//! A [`Patch`] is the same for plain files and directories, without signature: it is applied to a
+//! store that its caller makes for it.
+//!
 //! This crate never decides which release boots, and never talks to a network: an update is a
 //! file that can be read twice.
 
@@ -14,6 +17,7 @@ mod error;
 mod frames;
 mod inspect;
 mod objects;
+mod patch;
 mod prelude;
 mod received;
 mod staging;
@@ -22,4 +26,5 @@ mod trees;
 pub use engine::{Applied, Outcome, Progress};
 pub use error::{ApplyError, Blame, Result};
 pub use inspect::{ComponentCost, Inspection, ObjectKind, inspect, inspect_alone};
+pub use patch::{Patch, PatchError};
 pub use received::{Fitting, Limits, Received, Trust, UpdateFile, Verified};

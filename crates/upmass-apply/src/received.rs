@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use upmass_format::ReleaseId;
 use upmass_format::release::Release;
-use upmass_format::update::{Front, Header};
+use upmass_format::update::{BasePrefix, Front, Header};
 use upmass_sign::{KeyId, PublicKey, Signature};
 use upmass_store::Store;
 
@@ -98,7 +98,26 @@ pub struct Fitting<'a> {
     pub(crate) file: &'a dyn UpdateFile,
     pub(crate) front: Front,
     pub(crate) base: Option<(ReleaseId, Release)>,
+    pub(crate) target: Target,
     pub(crate) store: Store,
+}
+
+/// The release that applying must lead to, as far as it is known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// All of its id: an update says it.
+    Release(ReleaseId),
+    /// The first half of its id: a patch says no more.
+    Prefix(BasePrefix),
+}
+
+impl Target {
+    pub(crate) fn matches(self, found: ReleaseId) -> bool {
+        match self {
+            Target::Release(id) => id == found,
+            Target::Prefix(prefix) => prefix.matches(found),
+        }
+    }
 }
 
 impl<'a> Received<'a> {
@@ -199,7 +218,8 @@ impl<'a> Verified<'a> {
         if let Some(device) = device.filter(|device| *device != header.machine) {
             return Err(ApplyError::WrongMachine { update: header.machine.clone(), device });
         }
-        Ok(Fitting { file: self.file, front: self.front, base, store: store.clone() })
+        let (target, store) = (Target::Release(header.target), store.clone());
+        Ok(Fitting { file: self.file, front: self.front, base, target, store })
     }
 }
 

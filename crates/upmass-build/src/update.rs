@@ -54,6 +54,18 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// The payload of an update, complete.
+pub struct Payload {
+    /// All segments.
+    pub bytes: Vec<u8>,
+    /// What it is made of.
+    pub summary: Summary,
+    /// What the decoders of a segment take on a device at most, in bytes.
+    pub memory: u64,
+    /// What new objects, trees and notes take on a device, in bytes.
+    pub space: u64,
+}
+
 /// An update, complete.
 pub struct Built {
     /// Header and signatures.
@@ -98,6 +110,38 @@ pub fn build_update(
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Built> {
+    let new = store.release(target)?;
+    let Payload { bytes: payload, summary, memory, space } =
+        build_payload(store, base, target, options, progress)?;
+    let frame_log2 = frame_size(payload.len() as u64);
+    let frames: Vec<FrameDigest> = payload.chunks(1 << frame_log2).map(FrameDigest::of).collect();
+    if (frames.len() * FRAME_DIGEST_LEN) as u64 > MAX_HEADER / 2 {
+        let limit = MAX_HEADER / 2 / FRAME_DIGEST_LEN as u64 * (1 << MAX_FRAME_LOG2);
+        return Err(BuildError::TooLong { bytes: payload.len() as u64, limit });
+    }
+    let header = Header {
+        base: base.map(BasePrefix::of),
+        target,
+        machine: new.machine,
+        counter: new.counter,
+        memory_kib: memory.div_ceil(1024) + (1 << frame_log2 >> 10) + FIXED_MEMORY_KIB,
+        space_kib: space.div_ceil(1024) + FIXED_SPACE_KIB,
+        payload_len: payload.len() as u64,
+        frame_log2,
+        frames,
+        extensions: Vec::new(),
+    };
+    Ok(Built { front: sign(header, keys), payload, summary })
+}
+
+/// Builds only the payload of [`build_update`], for a caller who has another front for it.
+pub fn build_payload(
+    store: &Store,
+    base: Option<ReleaseId>,
+    target: ReleaseId,
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Payload> {
     if base == Some(target) {
         return Err(BuildError::SameRelease(target));
     }
@@ -154,25 +198,7 @@ pub fn build_update(
     }
 
     let space: u64 = diff.objects.iter().map(|o| on_disk(o.size) + NOTE_BYTES).sum();
-    let frame_log2 = frame_size(payload.len() as u64);
-    let frames: Vec<FrameDigest> = payload.chunks(1 << frame_log2).map(FrameDigest::of).collect();
-    if (frames.len() * FRAME_DIGEST_LEN) as u64 > MAX_HEADER / 2 {
-        let limit = MAX_HEADER / 2 / FRAME_DIGEST_LEN as u64 * (1 << MAX_FRAME_LOG2);
-        return Err(BuildError::TooLong { bytes: payload.len() as u64, limit });
-    }
-    let header = Header {
-        base: base.map(BasePrefix::of),
-        target,
-        machine: new.machine.clone(),
-        counter: new.counter,
-        memory_kib: memory.div_ceil(1024) + (1 << frame_log2 >> 10) + FIXED_MEMORY_KIB,
-        space_kib: (space + tree_bytes).div_ceil(1024) + FIXED_SPACE_KIB,
-        payload_len: payload.len() as u64,
-        frame_log2,
-        frames,
-        extensions: Vec::new(),
-    };
-    Ok(Built { front: sign(header, keys), payload, summary })
+    Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes })
 }
 
 /// Writes how the new skeleton comes from the old one.

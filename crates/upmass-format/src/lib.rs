@@ -6,12 +6,13 @@
 //!
 //! Read first: [`ObjectId`] (how content is named), [`tree::TreeWriter`] (how a directory tree
 //! is written down) and [`release::Release`] (what a device has installed). Then
-//! [`update::Header`], the front of an update file.
+//! [`update::Header`], the front of an update file, and [`patch::Head`], that of a patch file.
 
 mod digest;
 mod error;
 mod id;
 mod name;
+pub mod patch;
 pub mod payload;
 pub mod release;
 pub mod tree;

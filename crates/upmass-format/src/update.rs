@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::release::read_name;
 use crate::wire::{Reader, put_varint};
-use crate::{FormatError, ObjectId, ReleaseId, Result};
+use crate::{FormatError, ReleaseId, Result};
 
 /// The first bytes of an update file. The first is no text, so that tools do not take it for
 /// text and mangle it.
@@ -63,7 +63,7 @@ pub struct Header {
     pub extensions: Vec<Extension>,
 }
 
-/// The first half of a base release's id.
+/// The first half of the id of a release, of a base in most places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BasePrefix([u8; BASE_PREFIX_LEN]);
 
@@ -270,11 +270,26 @@ impl Front {
 }
 
 impl BasePrefix {
+    /// Takes bytes as they are.
+    pub(crate) const fn from_bytes(bytes: [u8; BASE_PREFIX_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; BASE_PREFIX_LEN] {
+        &self.0
+    }
+
     /// The prefix of a release's id.
     pub fn of(release: ReleaseId) -> Self {
         let mut prefix = [0; BASE_PREFIX_LEN];
         prefix.copy_from_slice(&release.as_bytes()[..BASE_PREFIX_LEN]);
         Self(prefix)
+    }
+
+    /// The prefix and zeros behind it: an id that no release has, for messages.
+    pub fn padded(&self) -> ReleaseId {
+        ReleaseId::from_bytes(std::array::from_fn(|i| self.0.get(i).copied().unwrap_or(0)))
     }
 
     /// Whether the update starts from this release.
@@ -285,8 +300,7 @@ impl BasePrefix {
 
 impl std::fmt::Display for BasePrefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let whole: [u8; 32] = std::array::from_fn(|i| self.0.get(i).copied().unwrap_or(0));
-        f.write_str(&ObjectId::from_bytes(whole).to_string()[..2 * BASE_PREFIX_LEN])
+        f.write_str(&self.padded().to_string()[..2 * BASE_PREFIX_LEN])
     }
 }
 

@@ -6,8 +6,8 @@ mod common;
 use common::damage::{Cut, check, each_flipped_bit, each_prefix};
 use common::samples;
 use common::{
-    edit_head_again, edits_again, entries_again, front_again, place_again, put_edits, put_steps,
-    release_again, skeleton_again, sources_again, steps_again, tree_again,
+    edit_head_again, edits_again, entries_again, front_again, patch_again, place_again, put_edits,
+    put_steps, release_again, skeleton_again, sources_again, steps_again, tree_again,
 };
 use upmass_format::payload::{Demux, MAX_QUEUED, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
@@ -77,6 +77,11 @@ fn a_damaged_skeleton_is_refused_or_another_skeleton() {
         let bytes = release.skeleton().unwrap();
         check(&bytes, Cut::Refused, skeleton_again);
     }
+}
+
+#[test]
+fn a_damaged_head_of_a_patch_is_refused_or_another_head() {
+    check(&samples::small_patch().to_bytes(), Cut::Refused, patch_again);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use common::markdown::{Hex, Spec, hex};
 use common::samples;
 use common::{put_edits, put_steps, tree_again};
 use sha2::{Digest, Sha256};
+use upmass_format::patch::{self, Kind};
 use upmass_format::payload::{
     Demux, MAX_CHUNK, MAX_QUEUED, OldPlace, READ_AHEAD, STREAMS, Step, Stream, TreeSource,
     put_segment,
@@ -27,6 +28,7 @@ const TREE: Spec = Spec(include_str!("../spec/tree.md"));
 const TREE_EDIT: Spec = Spec(include_str!("../spec/tree-edit.md"));
 const RELEASE: Spec = Spec(include_str!("../spec/release.md"));
 const UPDATE: Spec = Spec(include_str!("../spec/update.md"));
+const PATCH: Spec = Spec(include_str!("../spec/patch.md"));
 const PAYLOAD: Spec = Spec(include_str!("../spec/payload.md"));
 
 const LIMITS: &str = "Limits";
@@ -377,6 +379,37 @@ fn updates() {
     let message = [update::SIGNATURE_CONTEXT, &bytes[..header_end]].concat();
     assert_eq!(front.signed_message(), message);
     assert_eq!(front.header.to_bytes(), bytes[6..header_end]);
+}
+
+#[test]
+fn patch_files() {
+    PATCH.check_numbers(
+        LIMITS,
+        &[
+            ("head, bytes", patch::HEAD_LEN as u64),
+            ("base, bytes", patch::OLD_PREFIX_LEN as u64),
+            ("target, bytes", update::BASE_PREFIX_LEN as u64),
+            ("mode of a file", patch::FILE_MODE.into()),
+        ],
+    );
+    let head = samples::small_patch();
+    let bytes = head.to_bytes();
+    PATCH.check_example(EXAMPLE, &bytes);
+    assert_eq!(patch::Head::read(&bytes[..]), Ok(head));
+    let (offset, size, _) = PATCH.layout("Layout").pop().unwrap();
+    assert_eq!(offset + size, bytes.len());
+    let magic = patch::MAGIC.map(|byte| format!("{byte:02x}")).join(" ");
+    assert!(PATCH.section("Layout").contains(&format!("`{magic}`")));
+    for row in PATCH.rows("Kinds") {
+        let kind = [Kind::File, Kind::Directory].into_iter().find(|kind| kind.word() == row[0]);
+        assert_eq!(kind.unwrap() as u8, row[1].parse::<u8>().unwrap());
+    }
+    let releases = PATCH.section("Releases");
+    assert!(releases.contains(&format!("`{}`", patch::COMPONENT)));
+    assert!(releases.contains(&format!("`{}`", patch::file_path())));
+    let release = patch::release(Kind::File, samples::tree_id(""));
+    PATCH.check_example("Worked example of a skeleton", &release.skeleton().unwrap());
+    assert!(release.to_bytes().is_ok());
 }
 
 #[test]

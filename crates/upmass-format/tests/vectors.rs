@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 
 use common::markdown::{Hex, Spec};
 use common::{
-    edits_again, front_again, put_edits, put_steps, read_edits, read_steps, release_again, samples,
-    skeleton_again, sources_again, steps_again, tree_again, vectors,
+    edits_again, front_again, patch_again, put_edits, put_steps, read_edits, read_steps,
+    release_again, samples, skeleton_again, sources_again, steps_again, tree_again, vectors,
 };
+use upmass_format::patch::Head;
 use upmass_format::payload::{Demux, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
 use upmass_format::tree::{Directory, MtimePolicy};
@@ -58,6 +59,14 @@ fn fronts() {
         assert_eq!(Front::read(&golden[..]).as_ref(), Ok(&front), "{name}");
         assert_eq!(Hex(&front.to_bytes()), Hex(&golden), "{name}");
     }
+}
+
+#[test]
+fn heads_of_patches() {
+    let head = samples::small_patch();
+    let golden = vectors::golden("patch/file.bin", || head.to_bytes().to_vec());
+    assert_eq!(Head::read(&golden[..]), Ok(head));
+    assert_eq!(Hex(&head.to_bytes()), Hex(&golden));
 }
 
 fn check_edits(name: &str, head: EditHead, edits: Vec<Edit>) {
@@ -141,6 +150,7 @@ fn what_must_be_refused_is_refused_for_its_reason() {
             "tree" => tree_again(&bytes),
             "release" => release_again(&bytes),
             "front" => front_again(&bytes),
+            "patch" => patch_again(&bytes),
             "tree_edit" => edits_again(&bytes),
             "program" => match file.starts_with("refused-sources") {
                 true => sources_again(&bytes, samples::SOURCES),

@@ -10,6 +10,7 @@ pub mod vectors;
 
 use std::io::Read;
 
+use upmass_format::patch;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
 use upmass_format::release::Release;
 use upmass_format::tree::{Directory, Entry, Event, MtimePolicy, Node, TreeReader, TreeWriter};
@@ -67,6 +68,13 @@ pub fn release_again(bytes: &[u8]) -> Result<Vec<u8>> {
 /// Reads a skeleton and writes it again.
 pub fn skeleton_again(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(Release::read_skeleton(bytes)?.skeleton().expect("a skeleton that was read"))
+}
+
+/// Reads the head of a patch and writes it again.
+pub fn patch_again(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut rest = bytes;
+    let head = patch::Head::read(&mut rest)?;
+    Ok([&head.to_bytes()[..], rest].concat())
 }
 
 /// Reads a front and writes it again.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use upmass_format::patch;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
 use upmass_format::release::{BootFile, BootKind, Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Device, Directory, Meta, Mtime, Node, Xattr};
@@ -229,6 +230,15 @@ pub fn small_front() -> Front {
         extensions: Vec::new(),
     };
     Front::new(header, vec![SMALL_FRONT_SIGNATURE])
+}
+
+/// The worked example of `spec/patch.md`.
+pub fn small_patch() -> patch::Head {
+    patch::Head {
+        kind: patch::Kind::File,
+        base: patch::OldPrefix::of(object("old").into()),
+        target: BasePrefix::of(object("new").into()),
+    }
 }
 
 /// By the key of RFC 8032 section 7.1 TEST 1, whose id is 0123456789ABCDEF here.

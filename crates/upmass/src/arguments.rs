@@ -56,6 +56,17 @@ pub enum Command {
     Collect(Collect),
     /// Stop keeping a release; its files go with the next `collect`
     Remove(Remove),
+    /// Make the patch file that leads from one plain file or directory to another
+    ///
+    /// No store and no keys: for a look at how small it gets, and for whoever has other means to
+    /// carry and to trust it. Of directories it covers names, contents, symlinks, hardlinks and
+    /// mode bits; of files the content alone. Owners, times and extended attributes are left out.
+    Delta(Delta),
+    /// Make the new file or directory from the old one and a patch file
+    ///
+    /// What comes out is compared with what the patch was made for, digest by digest, before it
+    /// gets its name. A patch is not signed: take it from whom you trust.
+    Patch(Patch),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
@@ -259,6 +270,35 @@ pub struct Remove {
     pub release: String,
     #[command(flatten)]
     pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Delta {
+    /// The old file or directory
+    pub old: PathBuf,
+    /// The new one, of the same kind
+    pub new: PathBuf,
+    /// The patch file to write; nothing may be there
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Memory for matching, in MiB; a single large file may need more
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
+    pub memory: u64,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Patch {
+    /// The old file or directory, as it was when the patch was made
+    pub old: PathBuf,
+    /// The patch file
+    pub patch: PathBuf,
+    /// The new file or directory to write; nothing may be there
+    #[arg(short, long, value_name = "PATH")]
+    pub output: PathBuf,
     #[command(flatten)]
     pub json: JsonArgument,
 }

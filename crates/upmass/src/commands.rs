@@ -4,12 +4,14 @@ mod apply;
 mod check;
 mod checkout;
 mod collect;
+mod delta;
 mod diff;
 mod generate;
 mod inspect;
 mod keygen;
 mod log;
 mod ls;
+mod patch;
 mod release;
 mod remove;
 mod show;
@@ -40,6 +42,8 @@ pub fn run(command: Command) -> Outcome {
         Command::Check(arguments) => check::run(&arguments),
         Command::Collect(arguments) => collect::run(&arguments),
         Command::Remove(arguments) => remove::run(&arguments),
+        Command::Delta(arguments) => delta::run(&arguments),
+        Command::Patch(arguments) => patch::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(&directory),
     }

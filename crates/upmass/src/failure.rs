@@ -1,11 +1,12 @@
 //! The last layer: what went wrong, as one sentence and an exit status.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 
-use upmass_apply::{ApplyError, Blame};
+use upmass_apply::{ApplyError, Blame, PatchError};
 use upmass_build::BuildError;
-use upmass_import::DescriptionError;
+use upmass_import::{DescriptionError, ImportError};
 use upmass_store::StoreError;
 
 /// Why a command ended early.
@@ -44,7 +45,7 @@ impl Failure {
     }
 
     /// Something could not be read or written.
-    pub fn io(action: &str, path: &std::path::Path, error: std::io::Error) -> Self {
+    pub fn io(action: &str, path: &Path, error: std::io::Error) -> Self {
         use std::io::ErrorKind::{BrokenPipe, QuotaExceeded, StorageFull};
         let kind = match error.kind() {
             BrokenPipe => Kind::BrokenPipe,
@@ -52,6 +53,24 @@ impl Failure {
             _ => Kind::Failed,
         };
         Self::new(kind, format_args!("{action} {}: {error}", path.display()))
+    }
+
+    /// A patch file was not applied to `old`.
+    pub fn of_patch(error: PatchError, patch: &Path, old: &Path) -> Self {
+        let (path, old) = (patch.display(), old.display());
+        match error {
+            PatchError::Head(error) => Self::refused(format_args!(
+                "{path}: the file is damaged or not a patch: {error}: give what `upmass delta` wrote"
+            )),
+            PatchError::WrongBase { expected, found } => Self::refused(format_args!(
+                "{old} is not what {path} was made from: expected {expected}…, found {found}…: \
+                 give it exactly as it was then"
+            )),
+            PatchError::Damaged(why) => Self::refused(format_args!(
+                "{path} is damaged: {why}: fetch it again, or make it again"
+            )),
+            PatchError::Apply(error) => error.into(),
+        }
     }
 
     /// Prints the sentence.
@@ -111,6 +130,17 @@ impl From<BuildError> for Failure {
 
 impl From<DescriptionError> for Failure {
     fn from(error: DescriptionError) -> Self {
+        let kind = match &error {
+            error if error.is_bad_input() => Kind::Refused,
+            error if error.is_temporary() => Kind::Temporary,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
         let kind = match &error {
             error if error.is_bad_input() => Kind::Refused,
             error if error.is_temporary() => Kind::Temporary,

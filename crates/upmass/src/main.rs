@@ -6,8 +6,10 @@ mod commands;
 mod failure;
 mod keys;
 mod output;
+mod plain;
 mod progress;
 mod releases;
+mod scratch;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use upmass_format::payload::{STREAMS, Stream};
 
 use crate::Outcome;
 use crate::failure::Failure;
@@ -19,6 +20,12 @@ pub fn json(fields: Value) -> Outcome {
         object.extend(fields);
     }
     line(&Value::Object(object).to_string())
+}
+
+/// Bytes of each stream, by its word.
+pub fn streams(bytes: &[u64; STREAMS]) -> Value {
+    let by_word = Stream::ALL.iter().zip(bytes);
+    by_word.map(|(stream, bytes)| (stream.word().to_owned(), Value::from(*bytes))).collect()
 }
 
 /// Prints one line.

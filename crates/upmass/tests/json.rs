@@ -96,6 +96,21 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
         &["collect", "--store", "device"],
         &["dry_run", "removed", "removed_bytes", "kept", "kept_bytes", "abandoned"],
     );
+    check(
+        &["delta", "one", "two", "-o", "p"],
+        &[
+            "file",
+            "kind",
+            "bytes",
+            "head_bytes",
+            "objects",
+            "object_bytes",
+            "patched",
+            "patched_bytes",
+            "streams",
+        ],
+    );
+    check(&["patch", "one", "p", "-o", "three"], &["path", "kind", "entries", "bytes"]);
 }
 
 #[test]

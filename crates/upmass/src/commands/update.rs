@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde_json::json;
 use upmass_build::{Built, Options, build_update};
-use upmass_format::payload::Stream;
 
 use crate::arguments::Update;
 use crate::failure::{Failure, Kind};
@@ -67,11 +66,6 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
     let summary = &built.summary;
     let bytes = built.front.file_len();
     if arguments.json.json {
-        let streams: serde_json::Map<_, _> = Stream::ALL
-            .iter()
-            .zip(summary.streams)
-            .map(|(stream, bytes)| (stream.word().to_owned(), bytes.into()))
-            .collect();
         return output::json(json!({
             "file": arguments.output.display().to_string(),
             "bytes": bytes,
@@ -83,7 +77,7 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "object_bytes": summary.object_bytes,
             "patched": summary.patched,
             "patched_bytes": summary.patched_bytes,
-            "streams": streams,
+            "streams": output::streams(&summary.streams),
         }));
     }
     output::line(&format!("{} bytes  {}", output::bytes(bytes), arguments.output.display()))?;

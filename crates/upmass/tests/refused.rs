@@ -30,6 +30,42 @@ fn refuse(place: &Place, status: i32, arguments: &[&str]) -> String {
 const APPLY: [&str; 6] = ["apply", "u.upm", "--store", "device", "--trust", "keys"];
 
 #[test]
+fn who_names_a_directory_or_archive_for_a_release_is_told_how_to_make_one() {
+    let (place, _) = prepared();
+    fs::write(place.path("two.tar.zst"), "").unwrap();
+    fs::write(place.path("new.toml"), "").unwrap();
+    let of = |what: &str, path: &str, source: &str| {
+        format!(
+            "\"{path}\" is a {what} and no release: to make one of it, name it in a \
+             description (release.toml with `source = {{ {source} = \"{path}\" }}`, see \
+             docs/release-toml.md), import that with `upmass release release.toml --store DIR`, \
+             and give the id that it prints"
+        )
+    };
+    let update = ["update", "--unsigned", "-o", "x.upm", "--store"];
+    for store in ["host", "none"] {
+        let update = [&update[..], &[store]].concat();
+        let said = refuse(&place, 3, &[&update[..], &["two", "two.tar.zst"]].concat());
+        assert_eq!(said, of("directory", "two", "dir"));
+        let said = refuse(&place, 3, &["diff", "--store", store, "two.tar.zst", "1"]);
+        assert_eq!(said, of("tar archive", "two.tar.zst", "tar"));
+        let said = refuse(&place, 3, &[&update[..], &["--full", "new.toml"]].concat());
+        assert_eq!(
+            said,
+            "\"new.toml\" is a file and no release: if it describes one, import it \
+             with `upmass release new.toml --store DIR`, and give the id that it prints"
+        );
+    }
+    let said = refuse(&place, 3, &["ls", "--store", "host", "./two"]);
+    assert_eq!(said, of("directory", "./two", "dir"));
+    // A version goes before a path of the same name.
+    fs::create_dir(place.path("1")).unwrap();
+    place.succeed(&["diff", "--store", "host", "1", "2"]);
+    let said = refuse(&place, 3, &["diff", "--store", "none", "3", "2"]);
+    assert!(said.contains("none"), "{said}");
+}
+
+#[test]
 fn an_update_cut_short_anywhere_is_refused() {
     let (place, update) = prepared();
     for len in (0..200).chain((200..update.len()).step_by(97)) {

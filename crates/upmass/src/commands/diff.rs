@@ -7,7 +7,7 @@ use crate::arguments::Diff;
 use crate::{Outcome, output, releases};
 
 pub fn run(arguments: &Diff) -> Outcome {
-    let store = super::open(&arguments.store)?;
+    let store = releases::open(&arguments.store, &[&arguments.old, &arguments.new])?;
     let (old, _) = releases::find(&store, &arguments.old)?;
     let (new, _) = releases::find(&store, &arguments.new)?;
     let changes = changes(&store, old, new)?;

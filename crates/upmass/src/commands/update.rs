@@ -30,7 +30,8 @@ pub fn run(arguments: &Update) -> Outcome {
         return Err(Failure::new(Kind::Usage, message));
     }
     let signing = keys::secret(&arguments.key, arguments.password_file.as_deref())?;
-    let store = super::open(&arguments.store)?;
+    let words: Vec<&String> = arguments.releases.iter().collect();
+    let store = releases::open(&arguments.store, &words)?;
     let base = old.map(|word| releases::find(&store, word)).transpose()?.map(|(id, _)| id);
     let (target, _) = releases::find(&store, new)?;
     let options = Options { segment: arguments.segment << 20, memory: arguments.memory << 20 };

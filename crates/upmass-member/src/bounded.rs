@@ -19,7 +19,7 @@ impl<'a> Source<'a> {
     }
 
     /// Bytes that were not read yet.
-    #[cfg(any(feature = "deflate", feature = "lz4"))]
+    #[cfg(any(feature = "deflate", feature = "zstd", feature = "lz4"))]
     pub(crate) fn left(&self) -> u64 {
         self.left
     }

@@ -13,6 +13,12 @@
 //!
 //! Read first: [`Recipe`], [`repack`], and `recognise::Member`.
 
+// A build without any codec still reads recipes and knows what they take.
+#![cfg_attr(
+    not(any(feature = "deflate", feature = "xz", feature = "zstd", feature = "lz4")),
+    allow(unused_mut, dead_code)
+)]
+
 mod bounded;
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -73,7 +79,7 @@ pub fn unpack(
         Recipe::Zstd(zstd) => zstd::unpack(zstd, lengths, &mut source, &mut sink),
         #[cfg(feature = "lz4")]
         Recipe::Lz4(_) => lz4::unpack(&mut source, &mut sink),
-        #[cfg(not(feature = "recognise"))]
+        #[cfg(not(all(feature = "deflate", feature = "xz", feature = "zstd", feature = "lz4")))]
         other => Err(Error::NotIncluded(other.codec())),
     };
     outcome(result, source, sink)
@@ -103,7 +109,7 @@ pub fn repack(
         Recipe::Zstd(zstd) => zstd::repack(zstd, lengths, &mut source, &mut sink),
         #[cfg(feature = "lz4")]
         Recipe::Lz4(lz4) => lz4::repack(lz4, &mut source, &mut sink),
-        #[cfg(not(feature = "recognise"))]
+        #[cfg(not(all(feature = "deflate", feature = "xz", feature = "zstd", feature = "lz4")))]
         other => Err(Error::NotIncluded(other.codec())),
     };
     outcome(result, source, sink)

@@ -120,7 +120,7 @@ fn zstd_encoder(zstd: &Zstd, plain: u64) -> u64 {
     let is_cut = zstd.has_workers && (plain > 512 * KIB || !zstd.is_sized);
     if is_cut {
         // Jobs of four windows: one that is collected, those that wait, and what came out.
-        all += 4 * (4 * window).max(MIB) + 2 * window + 8 * MIB;
+        all += 4 * (4 * window).max(MIB) + 4 * window + 8 * MIB;
     }
     all
 }

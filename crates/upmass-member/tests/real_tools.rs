@@ -186,7 +186,7 @@ fn zstd_with_its_options() {
         ("zstd -q -3", &plain, "zstd -3"),
         ("zstd -q -9 -T0", &plain, "zstd -9"),
         ("zstd -q -3 --single-thread", &plain, "zstd -3 --single-thread"),
-        ("zstd -q -3 --long=24", &plain, "zstd -3 --long=24"),
+        ("zstd -q -3 --long=24", &plain, "zstd -3 --long=27"),
     ] {
         println!("{command}");
         check(&run(command, plain), plain, recipe);

@@ -132,9 +132,10 @@ fn zlib_packers(level: u8) -> impl Iterator<Item = Packer> {
     let default = levels(level).filter_map(with(8, Strategy::Default));
     let large = levels(level).filter_map(with(9, Strategy::Default));
     let filtered = levels(level).filter_map(with(8, Strategy::Filtered));
-    let others = [Strategy::Rle, Strategy::HuffmanOnly, Strategy::Fixed];
-    let others = others
-        .into_iter()
-        .flat_map(move |strategy| levels(level).take(1).filter_map(with(8, strategy)));
-    default.chain(large).chain(filtered).chain(others)
+    // The level makes no difference to the first two. A zlib header does not say that of the third.
+    let others = [Strategy::Rle, Strategy::HuffmanOnly].into_iter();
+    let others =
+        others.flat_map(move |strategy| levels(level).take(1).filter_map(with(8, strategy)));
+    let fixed = levels(6).filter_map(with(8, Strategy::Fixed));
+    default.chain(large).chain(filtered).chain(others).chain(fixed)
 }

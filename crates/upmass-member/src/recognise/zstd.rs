@@ -25,11 +25,13 @@ pub(super) fn frame(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<us
         for level in LEVELS.into_iter().filter_map(ZstdLevel::new) {
             let recipe =
                 Zstd { level, has_workers: false, is_sized: has_size, has_checksum, long: long.1 };
-            if !fits(&recipe, &plain, packed) {
-                continue;
-            }
             // Shorter content is never cut into jobs.
             let is_cut = plain.len() > SHORTEST_CUT || !has_size;
+            // With a long window the front of a job is not that of the frame.
+            let is_worth = long.1.is_some() && is_cut && LIKELY.contains(&level.get());
+            if !is_worth && !fits(&recipe, &plain, packed) {
+                continue;
+            }
             for has_workers in if is_cut { &[true, false][..] } else { &[false] } {
                 let recipe = Recipe::Zstd(Zstd { has_workers: *has_workers, ..recipe });
                 if finder.accept(at, packed_len, &plain, &recipe) {
@@ -75,4 +77,6 @@ const LEVELS: [i8; 29] = [
     3, 19, 9, 1, 6, 22, 15, 12, 18, 10, 5, 7, 8, 2, 4, 16, 11, 13, 14, 17, 20, 21, -1, -2, -3, -4,
     -5, -6, -7,
 ];
+/// Those that are tried on all of a frame.
+const LIKELY: [i8; 4] = [3, 19, 9, 1];
 const SHORTEST_CUT: usize = 512 << 10;

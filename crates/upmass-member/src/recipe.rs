@@ -727,7 +727,7 @@ pub mod codes {
 pub mod versions {
     /// `preflate-rs` 0.7.6.
     pub const PREFLATE: u8 = 1;
-    /// liblzma 5.8, which packs as 5.2 and 5.4 do.
+    /// liblzma 5.8, which packs as 5.4.1 does.
     pub const LIBLZMA: u8 = 1;
     /// libzstd 1.5.4.
     pub const LIBZSTD: u8 = 1;

@@ -5,16 +5,22 @@
 //! number in each segment of an update ([`CODER_LZMA`]), so that a stronger one can be put
 //! beside this one without a device misreading what it does not know.
 //!
-//! Read first: [`patch::Decoder`], [`patch::Encoder`], [`find::find_copies`].
+//! Read first: [`coder::Decoder`], [`modelled::Encoder`], [`align::align`].
 
+#[cfg(feature = "encoder")]
+pub mod align;
+pub mod coder;
 mod error;
 #[cfg(feature = "encoder")]
 pub mod find;
+mod history;
+mod machine;
+mod map;
+mod model;
+pub mod modelled;
 pub mod patch;
 pub mod stream;
 
+pub use coder::{CODER_LZMA, CODER_MODEL};
 pub use error::{DeltaError, Result};
-
-/// Coder 1: copies with residues, each stream compressed by LZMA or stored
-/// (`crates/upmass-format/spec/coder-lzma.md`).
-pub const CODER_LZMA: u8 = 1;
+pub use model::range::Section;

@@ -4,6 +4,7 @@
 //! Three streams work together: `copy` says how long each operation is and where it copies
 //! from, `residue` holds the differences inside copies, `literal` what is in no base.
 
+use std::cell::RefCell;
 use std::io::{self, BufReader, Read};
 
 use upmass_format::payload::Stream;
@@ -27,6 +28,53 @@ pub trait Base {
 
     /// Fills `buffer` from `offset` on. Never called outside the content.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// Short reads of a base go through a buffer of this size.
+const WINDOW: usize = 1 << 14;
+
+/// Content that is read with a function, short reads through a buffer.
+pub struct Buffered<F> {
+    len: u64,
+    read: F,
+    window: RefCell<(u64, Vec<u8>)>,
+}
+
+impl<F: Fn(&mut [u8], u64) -> io::Result<()>> Buffered<F> {
+    /// Content of `len` bytes; `read` fills a buffer from an offset on.
+    pub fn new(len: u64, read: F) -> Self {
+        Self { len, read, window: RefCell::default() }
+    }
+}
+
+impl<F: Fn(&mut [u8], u64) -> io::Result<()>> Base for Buffered<F> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if buffer.len() >= WINDOW {
+            return (self.read)(buffer, offset);
+        }
+        let mut window = self.window.borrow_mut();
+        let (start, bytes) = &mut *window;
+        let end = offset + buffer.len() as u64;
+        if offset < *start || end > *start + bytes.len() as u64 {
+            *start = offset;
+            bytes.resize(WINDOW.min(self.len.saturating_sub(offset) as usize), 0);
+            let read = (self.read)(bytes, offset);
+            if read.is_err() {
+                bytes.clear();
+            }
+            read?;
+        }
+        let from = (offset - *start) as usize;
+        let Some(found) = bytes.get(from..from + buffer.len()) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        buffer.copy_from_slice(found);
+        Ok(())
+    }
 }
 
 impl Base for &[u8] {

@@ -148,7 +148,7 @@ mod encode {
         /// The bytes, from the length on. Empty when the stream is empty.
         pub bytes: Vec<u8>,
         /// Ascending pairs: with so many bytes of content, so many compressed bytes were out.
-        marks: Vec<(u64, u64)>,
+        pub marks: Vec<(u64, u64)>,
         /// Memory that a decoder needs for it, in bytes.
         pub memory: u64,
     }

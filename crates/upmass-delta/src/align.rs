@@ -1,0 +1,140 @@
+//! How a new object comes from an old one: copies that are worth it, found in contents from which
+//! all is taken that only says where something is.
+
+use std::io;
+
+use crate::find::find_copies;
+use crate::machine::{Image, Relation, Scanned, Scanner};
+use crate::map::Map;
+use crate::modelled::{Kind, Operation};
+use crate::patch::{Base, Copied};
+
+/// Regions are looked at in pieces of this length.
+const PIECE: u64 = 1 << 16;
+
+/// Finds copies of `old` in `new`: ascending, not overlapping in `new`, within `old`. What is
+/// copied need not be equal: where both are programs, only what is not an address is.
+pub fn align(old: &[u8], new: &[u8]) -> Vec<Copied> {
+    let (old_image, new_image) = (Image::of(&old), Image::of(&new));
+    if old_image.regions.is_empty() || new_image.regions.is_empty() {
+        find_copies(old, new)
+    } else {
+        let blank = find_copies(&blanked(&old_image, old), &blanked(&new_image, new));
+        let mapped = common(&old_image, old, &map(&blank, &old_image, &new_image));
+        let real = common(
+            &new_image,
+            new,
+            &Map::new(std::iter::empty(), new_image.segments.clone(), new_image.segments.clone()),
+        );
+        find_copies(&mapped, &real)
+    }
+}
+
+fn map(copies: &[Copied], old: &Image, new: &Image) -> Map {
+    let copies = copies.iter().map(|copy| (copy.old, copy.new, copy.len));
+    Map::new(copies, old.segments.clone(), new.segments.clone())
+}
+
+/// The content without addresses in code.
+fn blanked(image: &Image, content: &[u8]) -> Vec<u8> {
+    edited(image, content, |_, _| Some(0))
+}
+
+/// The content with places where they are in the new one, all counted from its start.
+fn common(image: &Image, content: &[u8], map: &Map) -> Vec<u8> {
+    edited(image, content, |field, _| {
+        let (target, from) = match field.relation {
+            Relation::Offset(base) => (map.offset(field.target), map.offset(base)),
+            Relation::Back => (map.offset(field.target), 0),
+            Relation::From(base) => (map.address(field.target), map.address(base)),
+            _ => (map.address(field.target), 0),
+        };
+        Some(field.value(target, 0, from))
+    })
+}
+
+fn edited(
+    image: &Image,
+    content: &[u8],
+    value: impl Fn(&crate::machine::Field, u64) -> Option<i64>,
+) -> Vec<u8> {
+    let mut result = content.to_vec();
+    let base: &dyn Base = &content;
+    let mut scanner = Scanner::new(image, base);
+    let mut found = Scanned::default();
+    for region in &image.regions {
+        let mut at = region.start;
+        while at < region.end {
+            let len = (region.end - at).min(PIECE);
+            scanner.scan(region, at, len as usize, &mut found).expect("the content is in memory");
+            for field in &found.fields {
+                let place = (at + u64::from(field.at)) as usize;
+                let range = place..place + field.shape.width();
+                if let Some(value) = value(field, place as u64) {
+                    crate::modelled::put(&mut result[range], field.shape, value);
+                }
+            }
+            at += len;
+        }
+    }
+    result
+}
+
+/// Zeros and content without any order are looked for in pieces of this length.
+const BLOCK: usize = 4096;
+/// So much is looked at together to see whether it has any order.
+const SAMPLE: usize = 16 << 10;
+
+/// Operations that make a new object with these copies, ascending in `new` and without overlaps.
+pub fn operations(copies: &[Copied], new: &dyn Base) -> io::Result<Vec<Operation>> {
+    let mut operations = Vec::new();
+    let mut done = 0;
+    for copy in copies {
+        fill(new, done, copy.new, &mut operations)?;
+        push(&mut operations, Kind::Copy(copy.old), copy.len);
+        done = copy.new + copy.len;
+    }
+    fill(new, done, new.len(), &mut operations)?;
+    Ok(operations)
+}
+
+/// Appends an operation, or makes the last one longer.
+fn push(operations: &mut Vec<Operation>, kind: Kind, len: u64) {
+    match operations.last_mut() {
+        Some(last) if last.kind == kind && !matches!(kind, Kind::Copy(_)) => last.len += len,
+        _ if len == 0 => {}
+        _ => operations.push(Operation { kind, len }),
+    }
+}
+
+/// What is in no copy: zeros, content that nothing predicts, and all other.
+fn fill(new: &dyn Base, from: u64, to: u64, operations: &mut Vec<Operation>) -> io::Result<()> {
+    let mut buffer = vec![0; SAMPLE.min((to - from) as usize)];
+    let mut at = from;
+    while at < to {
+        let piece = &mut buffer[..(to - at).min(SAMPLE as u64) as usize];
+        new.read_exact_at(piece, at)?;
+        at += piece.len() as u64;
+        let other = if is_noise(piece) { Kind::Raw } else { Kind::Literal };
+        for block in piece.chunks(BLOCK) {
+            let is_zero = block.len() == BLOCK && block.iter().all(|byte| *byte == 0);
+            push(operations, if is_zero { Kind::Zeros } else { other }, block.len() as u64);
+        }
+    }
+    Ok(())
+}
+
+/// Whether bytes are spread as evenly as those of compressed or encrypted content.
+fn is_noise(content: &[u8]) -> bool {
+    if content.len() < BLOCK {
+        return false;
+    }
+    let mut counts = [0u64; 256];
+    for byte in content {
+        counts[usize::from(*byte)] += 1;
+    }
+    let len = content.len() as u64;
+    let squares: u64 = counts.iter().map(|count| count * count).sum();
+    // Of even noise the sum is len²/256 + len, give or take a little.
+    squares * 256 <= len * len + 256 * len + len * len / 50
+}

@@ -1,0 +1,7 @@
+//! The statistical model: what it predicts, the range coder makes short.
+
+pub(crate) mod bits;
+pub(crate) mod bytes;
+pub(crate) mod logistic;
+pub(crate) mod mixer;
+pub(crate) mod range;

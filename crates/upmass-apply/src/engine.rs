@@ -8,7 +8,7 @@ use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
 use upmass_store::{Batch, Incoming, Store, StoreError};
 
 use crate::frames::{Failure, Frames};
-use crate::objects::{Discard, ObjectBase, ObjectSink};
+use crate::objects::{Discard, ObjectSink, object_base};
 use crate::prelude::{Prelude, Segment, decoded, expect_end};
 use crate::received::{Fitting, Target};
 use crate::staging::{BaseList, Bases, Checkpoint, MAX_NOTE, Staging};
@@ -230,7 +230,7 @@ impl<'a> Work<'a> {
             Some(base) => store.open_object(base.id)?,
             None => Box::new(Nothing),
         };
-        let base = ObjectBase::new(file);
+        let base = object_base(file);
         if index < self.staging.done() {
             decoded(&self.failure, segment.patches.patch(&base, len, &mut Discard))?;
             return Ok(None);

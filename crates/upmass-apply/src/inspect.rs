@@ -1,13 +1,12 @@
 //! What is in an update: bytes by stream, and, where its base is at hand, by component and by
 //! kind.
 
-use upmass_delta::patch::Base;
 use upmass_format::payload::{Demux, STREAMS, Step, Stream, TreeSource};
 use upmass_format::release::Release;
 use upmass_store::Store;
 
 use crate::frames::{Failure, Frames};
-use crate::objects::Discard;
+use crate::objects::{Discard, object_base};
 use crate::prelude::{Segment, expect_end};
 use crate::received::Received;
 use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
@@ -165,19 +164,27 @@ fn details(
                 break;
             }
             let (component, here) = next.next().copied().ok_or_else(no_payload)?;
-            let (len, is_patch) = match (step, here) {
-                (Step::Whole(len), _) => (len, false),
+            let (len, from) = match (step, here) {
+                (Step::Whole(len), _) => (len, None),
                 (Step::PatchHere(growth), Some(here)) => {
-                    (here.size.saturating_add_signed(growth), true)
+                    (here.size.saturating_add_signed(growth), Some(here))
                 }
                 (Step::Patch(place, growth), _) => {
-                    (old.file(place)?.size.saturating_add_signed(growth), true)
+                    let from = old.file(place)?;
+                    (from.size.saturating_add_signed(growth), Some(from))
                 }
                 (Step::PatchHere(_) | Step::End, _) => {
                     return Err(ApplyError::Program("it patches an object without base".into()));
                 }
             };
-            segment.patches.patch(&Anything, len, &mut Discard)?;
+            let is_patch = from.is_some();
+            match from {
+                Some(from) => {
+                    let base = object_base(store.open_object(from.id)?);
+                    segment.patches.patch(&base, len, &mut Discard)?;
+                }
+                None => segment.patches.patch(&&[][..], len, &mut Discard)?,
+            }
             let after = segment.patches.consumed();
             let used = std::array::from_fn(|i| after[i] - before[i]);
             made.push(Made { component, is_patch, len, used });
@@ -230,19 +237,5 @@ impl NewObjects for Met {
             true => Ok(FileObject::PLACEHOLDER),
             false => Err(ApplyError::Program("it uses a new object before the first".into())),
         }
-    }
-}
-
-/// A base of any length whose content does not matter.
-struct Anything;
-
-impl Base for Anything {
-    fn len(&self) -> u64 {
-        u64::MAX
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], _: u64) -> std::io::Result<()> {
-        buffer.fill(0);
-        Ok(())
     }
 }

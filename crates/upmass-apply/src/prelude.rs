@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::io::{BufReader, Read};
 use std::rc::Rc;
 
-use upmass_delta::patch::Decoder;
+use upmass_delta::DeltaError;
+use upmass_delta::coder::Decoder;
 use upmass_delta::stream::StreamDecoder;
-use upmass_delta::{CODER_LZMA, DeltaError};
 use upmass_format::payload::{Demux, STREAMS, Stream, StreamInput, TreeSource};
 use upmass_format::release::{MAX_RELEASE, Release};
 use upmass_format::wire::Reader;
@@ -42,10 +42,6 @@ impl<'a> Segment<'a> {
         let Some((demux, coder)) = Demux::start(frames, position)? else {
             return Ok(None);
         };
-        if coder != CODER_LZMA {
-            let (what, found) = ("segment coder", coder.into());
-            return Err(FormatError::Unknown { what, offset: position, found }.into());
-        }
         let demux = Rc::new(RefCell::new(demux));
         let input = |stream| StreamInput::new(&demux, stream);
         let text = |stream, buffer| {
@@ -54,8 +50,11 @@ impl<'a> Segment<'a> {
         };
         let program = text(Stream::Program, 4096);
         let edits = text(Stream::Tree, 4096);
-        let patches =
-            Decoder::new(input(Stream::Copy), input(Stream::Residue), input(Stream::Literal));
+        let streams = [Stream::Copy, Stream::Residue, Stream::Literal];
+        let Some(patches) = Decoder::new(coder, streams.map(input)) else {
+            let (what, found) = ("segment coder", coder.into());
+            return Err(FormatError::Unknown { what, offset: position, found }.into());
+        };
         Ok(Some(Self { demux, program, edits, patches }))
     }
 

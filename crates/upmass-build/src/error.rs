@@ -19,6 +19,14 @@ pub enum BuildError {
         /// Why.
         source: std::io::Error,
     },
+    /// Reading an object or its base failed while it was encoded.
+    #[error("encoding object {id} failed: {message}")]
+    Encode {
+        /// Its name.
+        id: upmass_format::ObjectId,
+        /// Why.
+        message: String,
+    },
     /// The releases are for different machines.
     #[error("the old release is for machine {old:?}, the new one for {new:?}")]
     OtherMachine {

@@ -26,4 +26,4 @@ mod update;
 
 pub use changes::{Change, ChangeKind, changes};
 pub use error::{BuildError, Result};
-pub use update::{Built, Options, Payload, Progress, Summary, build_payload, build_update};
+pub use update::{Built, Effort, Options, Payload, Progress, Summary, build_payload, build_update};

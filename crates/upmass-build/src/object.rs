@@ -1,13 +1,14 @@
 //! One new object as the streams that make it from its base.
 
+use upmass_delta::align::align;
 use upmass_delta::find::{MAX_OLD, find_copies, similarity};
-use upmass_delta::patch::{Copied, Encoder, RawStreams};
+use upmass_delta::patch::{Base, Buffered, Copied, Encoder, RawStreams};
 use upmass_delta::stream::estimate;
 use upmass_disk::ReadAt;
 use upmass_format::ObjectId;
 use upmass_store::Store;
 
-use crate::{BuildError, Result};
+use crate::{BuildError, Effort, Result};
 
 /// Larger objects are cut into windows of this size, each matched against the same region of
 /// the base and as much around it.
@@ -35,36 +36,56 @@ pub(crate) fn memory_for(new: u64, base: Option<u64>) -> u64 {
     4 * new + (1 + upmass_delta::find::MEMORY_PER_OLD_BYTE) * old
 }
 
-/// Encodes a new object. The second value says whether anything is copied from the base.
-pub(crate) fn encode(
+/// How a new object comes from its base.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Ascending in the new object, without overlaps.
+    pub(crate) copies: Vec<Copied>,
+    /// Coder 1 only: the streams.
+    pub(crate) streams: Option<RawStreams>,
+}
+
+/// Finds what a new object copies from its base, and for coder 1 encodes it.
+pub(crate) fn find(
     store: &Store,
     new: (ObjectId, u64),
     base: Option<(ObjectId, u64)>,
-) -> Result<(RawStreams, bool)> {
+    effort: Effort,
+) -> Result<Found> {
     let (new_id, new_len) = new;
     let new_file = store.open_object(new_id)?;
     let base = match base {
         Some((id, len)) => Some((id, len, store.open_object(id)?)),
         None => None,
     };
-    let mut encoder = Encoder::new();
-    let mut is_patch = false;
+    let mut encoder = (effort == Effort::Fast).then(Encoder::new);
+    let mut copies = Vec::new();
     let mut start = 0;
-    while start < new_len {
+    // Without base there is nothing to find, and coder 2 reads the content when it encodes.
+    while start < new_len && (base.is_some() || encoder.is_some()) {
         let end = new_len.min(start + WINDOW);
         let window = read(&*new_file, new_id, start, end)?;
-        let (old_start, old, copies) = match &base {
+        let (old_start, old, found) = match &base {
             None => (0, Vec::new(), Vec::new()),
             Some((id, len, file)) => {
                 let base = Part { file: &**file, id: *id, len: *len };
-                base.copies(&window, start)?
+                base.copies(&window, start, effort)?
             }
         };
-        is_patch |= !copies.is_empty();
-        encoder.window(&window, &old, old_start, &copies);
+        if let Some(encoder) = &mut encoder {
+            encoder.window(&window, &old, old_start, &found);
+        }
+        copies.extend(found.into_iter().map(|copy| Copied { new: copy.new + start, ..copy }));
         start = end;
     }
-    Ok((encoder.finish(), is_patch))
+    Ok(Found { copies, streams: encoder.map(Encoder::finish) })
+}
+
+/// An object of the store as the encoder reads it.
+pub(crate) fn content(store: &Store, id: ObjectId) -> Result<impl Base + use<>> {
+    let file = store.open_object(id)?;
+    let len = file.len();
+    Ok(Buffered::new(len, move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset)))
 }
 
 /// A base while windows of a new object are matched against it.
@@ -77,7 +98,12 @@ struct Part<'a> {
 impl Part<'_> {
     /// Copies for the window of the new object at `start`, and the region of the base that they
     /// are in.
-    fn copies(&self, window: &[u8], start: u64) -> Result<(u64, Vec<u8>, Vec<Copied>)> {
+    fn copies(
+        &self,
+        window: &[u8],
+        start: u64,
+        effort: Effort,
+    ) -> Result<(u64, Vec<u8>, Vec<Copied>)> {
         let (old_start, old) = match self.len <= MAX_WHOLE_BASE {
             true => (0, self.read(0, self.len)?),
             false => {
@@ -107,7 +133,14 @@ impl Part<'_> {
             false => 0..old.len(),
         };
         let shift = old_start + around.start as u64;
-        let inner = worthwhile_copies(&old[around], middle);
+        let is_part = middle.len() <= FEW || old.len() as u64 > MAX_WHOLE_BASE;
+        let inner = match effort {
+            // Where only a part is searched, its place in a program is not known.
+            Effort::Small if !is_part && prefix == 0 && suffix == 0 => {
+                worthwhile_copies(&old[around], middle, align)
+            }
+            _ => worthwhile_copies(&old[around], middle, find_copies),
+        };
         copies.extend(inner.into_iter().map(|copy| Copied {
             new: copy.new + prefix as u64,
             old: copy.old + shift,
@@ -149,7 +182,11 @@ pub(crate) fn read_start(store: &Store, id: ObjectId, limit: usize) -> Result<Ve
 }
 
 /// Copies, or none when sending the window whole is cheaper.
-fn worthwhile_copies(old: &[u8], new: &[u8]) -> Vec<Copied> {
+fn worthwhile_copies(
+    old: &[u8],
+    new: &[u8],
+    find: impl Fn(&[u8], &[u8]) -> Vec<Copied>,
+) -> Vec<Copied> {
     debug_assert!(old.len() <= MAX_OLD);
     if old.is_empty() || new.iter().all(|byte| *byte == 0) {
         return Vec::new();
@@ -157,7 +194,7 @@ fn worthwhile_copies(old: &[u8], new: &[u8]) -> Vec<Copied> {
     if new.len() >= 4096 && old.len() >= 4096 && similarity(old, new) < POOR {
         return Vec::new();
     }
-    let copies = find_copies(old, new);
+    let copies = find(old, new);
     let covered: u64 = copies.iter().map(|copy| copy.len).sum();
     if covered as f64 >= MOST * new.len() as f64 || copies.is_empty() {
         return copies;

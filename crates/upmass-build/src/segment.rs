@@ -1,19 +1,46 @@
 //! Collects the streams of a segment and writes it.
 
 use rayon::prelude::*;
-use upmass_delta::CODER_LZMA;
-use upmass_delta::patch::RawStreams;
+use upmass_delta::align::operations;
+use upmass_delta::modelled::Encoder;
+use upmass_delta::patch::{Base, Copied, RawStreams};
 use upmass_delta::stream::{self, EncodedStream};
+use upmass_delta::{CODER_LZMA, CODER_MODEL, DeltaError, Section};
+use upmass_format::ObjectId;
 use upmass_format::payload::{READ_AHEAD, STREAMS, Step, Stream, put_segment};
+use upmass_store::Store;
+
+use crate::object::{Found, content};
+use crate::{BuildError, Effort, Result};
 
 /// A segment before compression.
-#[derive(Default)]
 pub(crate) struct Segment {
     pub(crate) program: Vec<u8>,
     pub(crate) tree: Vec<u8>,
-    patches: RawStreams,
-    /// Lengths of all streams that a decoder has used up at growing points of its work.
+    content: Content,
+    /// Lengths of all streams that a decoder has used up at growing points of its work; of
+    /// coder 2 the third is the number of objects.
     demand: Vec<[u64; STREAMS]>,
+}
+
+enum Content {
+    /// Coder 1: streams without compression.
+    Streams(RawStreams),
+    /// Coder 2: what to encode, one after the other.
+    Objects(Vec<Object>),
+}
+
+/// What coder 2 encodes.
+struct Object {
+    base: Source,
+    new: Source,
+    copies: Vec<Copied>,
+}
+
+/// Where content is.
+pub(crate) enum Source {
+    Bytes(Vec<u8>),
+    Object(ObjectId),
 }
 
 /// A segment as the payload has it.
@@ -23,50 +50,125 @@ pub(crate) struct EncodedSegment {
     pub(crate) streams: [u64; STREAMS],
     /// Memory of its decoders, in bytes.
     pub(crate) memory: u64,
+    /// Coder 2: what the bytes of the copy stream are spent on.
+    pub(crate) spent: Vec<(Section, f64)>,
 }
 
 impl Segment {
-    /// Appends streams for which the program was written already.
-    pub(crate) fn patch(&mut self, patch: &RawStreams) {
-        let before = self.patches.lengths();
+    pub(crate) fn new(effort: Effort) -> Self {
+        let content = match effort {
+            Effort::Small => Content::Objects(Vec::new()),
+            Effort::Fast => Content::Streams(RawStreams::default()),
+        };
+        Self { program: Vec::new(), tree: Vec::new(), content, demand: Vec::new() }
+    }
+
+    /// Appends an object for which the program was written already.
+    pub(crate) fn object(&mut self, base: Source, new: Source, found: Found) {
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
-        self.demand.extend(patch.marks.iter().map(|mark| {
-            [program, tree, before[0] + mark[0], before[1] + mark[1], before[2] + mark[2]]
-        }));
-        self.patches.append(patch);
+        match (&mut self.content, found.streams) {
+            (Content::Streams(streams), Some(next)) => {
+                let before = streams.lengths();
+                self.demand.extend(next.marks.iter().map(|mark| {
+                    [program, tree, before[0] + mark[0], before[1] + mark[1], before[2] + mark[2]]
+                }));
+                streams.append(&next);
+            }
+            (Content::Objects(objects), _) => {
+                objects.push(Object { base, new, copies: found.copies });
+                self.demand.push([program, tree, objects.len() as u64, 0, 0]);
+            }
+            (Content::Streams(_), None) => unreachable!("coder 1 finds streams"),
+        }
     }
 
     /// Says that a decoder uses all of the tree stream now.
     pub(crate) fn use_trees(&mut self) {
-        let [copy, residue, literal] = self.patches.lengths();
+        let [copy, residue, literal] = match &self.content {
+            Content::Streams(streams) => streams.lengths(),
+            Content::Objects(objects) => [objects.len() as u64, 0, 0],
+        };
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
         self.demand.push([program, tree, copy, residue, literal]);
     }
 
-    /// Ends the segment and compresses its streams.
-    pub(crate) fn finish(mut self) -> EncodedSegment {
+    /// Ends the segment and compresses its streams. Objects are read from the store.
+    pub(crate) fn finish(mut self, store: &Store) -> Result<EncodedSegment> {
         Step::End.put(&mut self.program);
-        let RawStreams { copy, residue, literal, .. } = self.patches;
-        let contents = [self.program, self.tree, copy, residue, literal];
-        let encoded: Vec<EncodedStream> = Stream::ALL
-            .par_iter()
-            .map(|stream| stream::encode(*stream, &contents[*stream as usize]))
-            .collect();
+        let front = [(Stream::Program, &self.program), (Stream::Tree, &self.tree)];
+        let mut encoded: Vec<EncodedStream> =
+            front.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
+        let (coder, rest, spent) = match self.content {
+            Content::Streams(RawStreams { copy, residue, literal, .. }) => {
+                let rest =
+                    [(Stream::Copy, copy), (Stream::Residue, residue), (Stream::Literal, literal)];
+                let rest: Vec<EncodedStream> =
+                    rest.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
+                (CODER_LZMA, rest, Vec::new())
+            }
+            Content::Objects(objects) => {
+                let (stream, spent) = encode_objects(store, &objects)?;
+                (CODER_MODEL, vec![stream], spent)
+            }
+        };
+        encoded.extend(rest);
         let demand: Vec<[u64; STREAMS]> = self
             .demand
             .iter()
             .map(|point| {
-                std::array::from_fn(|i| match point[i] {
-                    0 => 0,
-                    needed => encoded[i].needed_for(needed + READ_AHEAD),
+                std::array::from_fn(|i| match (point[i], encoded.get(i)) {
+                    (0, _) | (_, None) => 0,
+                    // The marks of coder 2 stand for numbers of objects.
+                    (needed, Some(stream))
+                        if coder == CODER_MODEL && i == Stream::Copy as usize =>
+                    {
+                        stream.needed_for(needed)
+                    }
+                    (needed, Some(stream)) => stream.needed_for(needed + READ_AHEAD),
                 })
             })
             .collect();
         let memory = encoded.iter().map(|stream| stream.memory).sum();
-        let streams: Vec<Vec<u8>> = encoded.into_iter().map(|stream| stream.bytes).collect();
-        let streams: [Vec<u8>; STREAMS] = streams.try_into().expect("as many as there are");
+        let mut streams: [Vec<u8>; STREAMS] = Default::default();
+        for (stream, encoded) in streams.iter_mut().zip(encoded) {
+            *stream = encoded.bytes;
+        }
         let mut bytes = Vec::new();
-        put_segment(CODER_LZMA, &streams, &demand, &mut bytes);
-        EncodedSegment { bytes, streams: streams.map(|stream| stream.len() as u64), memory }
+        put_segment(coder, &streams, &demand, &mut bytes);
+        let streams = streams.map(|stream| stream.len() as u64);
+        Ok(EncodedSegment { bytes, streams, memory, spent })
+    }
+}
+
+/// Encodes all objects of a segment with coder 2. Marks of the stream count objects.
+fn encode_objects(
+    store: &Store,
+    objects: &[Object],
+) -> Result<(EncodedStream, Vec<(Section, f64)>)> {
+    let mut encoder = Encoder::new();
+    let mut marks = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        let base = object.base.open(store)?;
+        let new = object.new.open(store)?;
+        let failed = |error: DeltaError| match &object.new {
+            Source::Object(id) => BuildError::Encode { id: *id, message: error.to_string() },
+            Source::Bytes(_) => unreachable!("bytes in memory can be read: {error}"),
+        };
+        let operations =
+            operations(&object.copies, &*new).map_err(|error| failed(DeltaError::Base(error)))?;
+        encoder.object(&*base, &*new, &operations).map_err(failed)?;
+        marks.push((index as u64 + 1, encoder.needed()));
+    }
+    let memory = encoder.decoder_memory();
+    let spent = encoder.spent();
+    Ok((EncodedStream { bytes: encoder.finish(), marks, memory }, spent))
+}
+
+impl Source {
+    fn open(&self, store: &Store) -> Result<Box<dyn Base + '_>> {
+        Ok(match self {
+            Source::Bytes(bytes) => Box::new(&bytes[..]),
+            Source::Object(id) => Box::new(content(store, *id)?),
+        })
     }
 }

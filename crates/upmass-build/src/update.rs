@@ -1,8 +1,9 @@
 //! Puts the update together: prelude, objects, header, signatures.
 
 use rayon::prelude::*;
+use upmass_delta::Section;
 use upmass_delta::find::find_copies;
-use upmass_delta::patch::{Encoder, RawStreams};
+use upmass_delta::patch::Encoder;
 use upmass_format::payload::{STREAMS, Step, TreeSource};
 use upmass_format::release::Release;
 use upmass_format::update::{
@@ -17,9 +18,9 @@ use upmass_store::Store;
 use crate::bases::{BaseChooser, ChosenBase};
 use crate::budget::Budget;
 use crate::diff::{NewObject, TreeDiff};
-use crate::object;
+use crate::object::{self, Found};
 use crate::old::OldTrees;
-use crate::segment::{EncodedSegment, Segment};
+use crate::segment::{EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
 /// What program and buffers of a device take besides the decoders, in KiB.
@@ -29,6 +30,16 @@ const FIXED_SPACE_KIB: u64 = 64;
 /// What a note takes for each new object, in bytes.
 const NOTE_BYTES: u64 = 80;
 
+/// What is dearer: bytes, or time on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// As few bytes as can be: coder 2.
+    #[default]
+    Small,
+    /// Fast to apply: coder 1.
+    Fast,
+}
+
 /// How an update is built.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,11 +48,13 @@ pub struct Options {
     pub segment: u64,
     /// Memory for matching objects in parallel, in bytes; a single object may need more.
     pub memory: u64,
+    /// Which coder.
+    pub effort: Effort,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment: 128 << 20, memory: 1 << 30 }
+        Self { segment: 128 << 20, memory: 1 << 30, effort: Effort::Small }
     }
 }
 
@@ -77,7 +90,7 @@ pub struct Built {
 }
 
 /// What an update is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
     /// New objects.
     pub objects: u64,
@@ -89,6 +102,21 @@ pub struct Summary {
     pub patched_bytes: u64,
     /// Compressed bytes of each stream.
     pub streams: [u64; STREAMS],
+    /// With [`Effort::Small`]: what the bytes of the copy stream are spent on.
+    pub spent: Vec<(Section, f64)>,
+}
+
+impl Summary {
+    fn add_spent(&mut self, spent: &[(Section, f64)]) {
+        match self.spent.is_empty() {
+            true => self.spent = spent.to_vec(),
+            false => {
+                for (total, part) in self.spent.iter_mut().zip(spent) {
+                    total.1 += part.1;
+                }
+            }
+        }
+    }
 }
 
 impl Built {
@@ -156,8 +184,8 @@ pub fn build_payload(
         None => OldTrees::default(),
     };
 
-    let mut first = Segment::default();
-    put_skeleton(&mut first, base, old.as_ref(), target, &new)?;
+    let mut first = Segment::new(options.effort);
+    put_skeleton(&mut first, options.effort, base, old.as_ref(), target, &new)?;
     let (sources, bases) = pair(&old_trees, old.as_ref(), store, &new)?;
     TreeSource::put_all(&sources, &mut first.program);
     let mut diff = TreeDiff::new(&old_trees);
@@ -183,17 +211,19 @@ pub fn build_payload(
     for groups in work.groups().chunks(rayon::current_num_threads()) {
         let mut segments = Vec::new();
         for group in groups {
-            let mut segment = first.take().unwrap_or_default();
+            let mut segment = first.take().unwrap_or_else(|| Segment::new(options.effort));
             work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
             segments.push(segment);
         }
-        let encoded: Vec<EncodedSegment> = segments.into_par_iter().map(Segment::finish).collect();
+        let encoded: Vec<EncodedSegment> =
+            segments.into_par_iter().map(|segment| segment.finish(store)).collect::<Result<_>>()?;
         for segment in encoded {
             payload.extend_from_slice(&segment.bytes);
             memory = segment.memory.max(memory);
             for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
                 *total += len;
             }
+            summary.add_spent(&segment.spent);
         }
     }
 
@@ -204,6 +234,7 @@ pub fn build_payload(
 /// Writes how the new skeleton comes from the old one.
 fn put_skeleton(
     segment: &mut Segment,
+    effort: Effort,
     base: Option<ReleaseId>,
     old: Option<&Release>,
     target: ReleaseId,
@@ -218,9 +249,13 @@ fn put_skeleton(
     };
     let new = skeleton(target, new)?;
     put_varint(&mut segment.program, new.len() as u64);
-    let mut encoder = Encoder::new();
-    encoder.window(&new, &old, 0, &find_copies(&old, &new));
-    segment.patch(&encoder.finish());
+    let copies = find_copies(&old, &new);
+    let streams = (effort == Effort::Fast).then(|| {
+        let mut encoder = Encoder::new();
+        encoder.window(&new, &old, 0, &copies);
+        encoder.finish()
+    });
+    segment.object(Source::Bytes(old), Source::Bytes(new), Found { copies, streams });
     Ok(())
 }
 
@@ -292,7 +327,7 @@ impl Work<'_> {
         let total = self.objects.iter().map(|object| object.size).sum();
         let before = self.objects[..group.start].iter().map(|object| object.size).sum();
         let done = std::sync::atomic::AtomicU64::new(before);
-        let encoded: Vec<(Option<ChosenBase>, RawStreams)> = self.objects[group.clone()]
+        let encoded: Vec<(Option<ChosenBase>, Found)> = self.objects[group.clone()]
             .par_iter()
             .map(|new| {
                 let encoded = self.encode_object(new, &budget)?;
@@ -301,7 +336,7 @@ impl Work<'_> {
                 Ok(encoded)
             })
             .collect::<Result<_>>()?;
-        for (new, (base, streams)) in self.objects[group].iter().zip(encoded) {
+        for (new, (base, found)) in self.objects[group].iter().zip(encoded) {
             summary.objects += 1;
             summary.object_bytes += new.size;
             let step = match base {
@@ -317,7 +352,11 @@ impl Work<'_> {
                 }
             };
             step.put(&mut segment.program);
-            segment.patch(&streams);
+            let from = match base {
+                Some(base) => Source::Object(base.id),
+                None => Source::Bytes(Vec::new()),
+            };
+            segment.object(from, Source::Object(new.id), found);
         }
         Ok(())
     }
@@ -326,12 +365,12 @@ impl Work<'_> {
         &self,
         new: &NewObject,
         budget: &Budget,
-    ) -> Result<(Option<ChosenBase>, RawStreams)> {
+    ) -> Result<(Option<ChosenBase>, Found)> {
         let base = self.chooser.choose(new)?;
         let _share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
         let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
-        let (streams, is_patch) = object::encode(self.store, (new.id, new.size), from)?;
-        Ok((base.filter(|_| is_patch), streams))
+        let found = object::find(self.store, (new.id, new.size), from, self.options.effort)?;
+        Ok((base.filter(|_| !found.copies.is_empty()), found))
     }
 }
 

@@ -136,6 +136,9 @@ pub struct Update {
     /// Do not sign
     #[arg(long, conflicts_with = "key")]
     pub unsigned: bool,
+    /// What is dearer: bytes (small), or time on the device (fast)
+    #[arg(long, value_enum, default_value_t)]
+    pub effort: EffortArgument,
     /// New content after which a device can go on when it is interrupted, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub segment: u64,
@@ -283,6 +286,9 @@ pub struct Delta {
     /// The patch file to write; nothing may be there
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// What is dearer: bytes (small), or time to patch (fast)
+    #[arg(long, value_enum, default_value_t)]
+    pub effort: EffortArgument,
     /// Memory for matching, in MiB; a single large file may need more
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub memory: u64,
@@ -301,4 +307,23 @@ pub struct Patch {
     pub output: PathBuf,
     #[command(flatten)]
     pub json: JsonArgument,
+}
+
+/// What is dearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum EffortArgument {
+    /// As few bytes as can be
+    #[default]
+    Small,
+    /// Fast to apply, up to twice the bytes
+    Fast,
+}
+
+impl From<EffortArgument> for upmass_build::Effort {
+    fn from(argument: EffortArgument) -> Self {
+        match argument {
+            EffortArgument::Small => Self::Small,
+            EffortArgument::Fast => Self::Fast,
+        }
+    }
 }

@@ -39,7 +39,11 @@ pub fn run(arguments: &Delta) -> Outcome {
         );
         return Err(Failure::new(Kind::NothingToDo, message));
     }
-    let options = Options { memory: arguments.memory << 20, ..Options::default() };
+    let options = Options {
+        memory: arguments.memory << 20,
+        effort: arguments.effort.into(),
+        ..Options::default()
+    };
     let bar = progress::bytes("matching", Some(0));
     let payload = build_payload(&store, Some(base), target, &options, &|progress| {
         bar.set_length(progress.total);

@@ -34,7 +34,11 @@ pub fn run(arguments: &Update) -> Outcome {
     let store = releases::open(&arguments.store, &words)?;
     let base = old.map(|word| releases::find(&store, word)).transpose()?.map(|(id, _)| id);
     let (target, _) = releases::find(&store, new)?;
-    let options = Options { segment: arguments.segment << 20, memory: arguments.memory << 20 };
+    let options = Options {
+        segment: arguments.segment << 20,
+        memory: arguments.memory << 20,
+        effort: arguments.effort.into(),
+    };
     let bar = progress::bytes("matching", Some(0));
     let built = build_update(&store, base, target, &signing, &options, &|progress| {
         bar.set_length(progress.total);

@@ -177,11 +177,30 @@ struct Experience {
 }
 
 /// Old targets, and where the last field that had each of them pointed.
-struct Learned(Vec<(u64, u64)>);
+struct Learned {
+    entries: Vec<(u64, u64)>,
+    /// Entries that were set, in any order and some of them twice, until it is cheaper to clear all.
+    set: Vec<u16>,
+}
 
 impl Learned {
+    const NOTHING: (u64, u64) = (u64::MAX, 0);
+    const MOST_NOTED: usize = 1 << 12;
+
     fn new() -> Self {
-        Self(vec![(u64::MAX, 0); 1 << LEARNED_LOG2])
+        Self { entries: vec![Self::NOTHING; 1 << LEARNED_LOG2], set: Vec::new() }
+    }
+
+    /// Forgets all; of a small object at no more than a small cost.
+    fn clear(&mut self) {
+        if self.set.len() < Self::MOST_NOTED {
+            for slot in &self.set {
+                self.entries[usize::from(*slot)] = Self::NOTHING;
+            }
+        } else {
+            self.entries.fill(Self::NOTHING);
+        }
+        self.set.clear();
     }
 
     fn slot(target: u64) -> usize {
@@ -189,12 +208,16 @@ impl Learned {
     }
 
     fn get(&self, target: u64) -> Option<u64> {
-        let (old, new) = self.0[Self::slot(target)];
+        let (old, new) = self.entries[Self::slot(target)];
         (old == target).then_some(new)
     }
 
     fn set(&mut self, old: u64, new: u64) {
-        self.0[Self::slot(old)] = (old, new);
+        let slot = Self::slot(old);
+        self.entries[slot] = (old, new);
+        if self.set.len() < Self::MOST_NOTED {
+            self.set.push(slot as u16);
+        }
     }
 }
 
@@ -413,7 +436,7 @@ struct Work<'a> {
     scanner: Scanner<'a>,
     /// Pages that `adrp` has put into registers of the new code.
     pages: [u64; 32],
-    before: [u8; 3],
+    before: [u8; 2],
     /// Offset in the new content.
     new: u64,
     start: Vec<u8>,
@@ -471,12 +494,10 @@ impl Work<'_> {
         coding.section(section_of(meaning));
         let len = old.bytes.len();
         let mut predicted = old.bytes.clone();
-        let mut firsts = Vec::with_capacity(old.fields.len());
         if !self.map.is_still() {
             for field in &old.fields {
                 let found = self.candidates(field, &old.bytes, self.new);
                 put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
-                firsts.push(found);
             }
         }
         let is_exact = self.models.exact(
@@ -660,14 +681,14 @@ fn object<C: Coding>(
     sink: &mut dyn Sink,
 ) -> Result<()> {
     let image = Image::of(base);
-    learned.0.fill((u64::MAX, 0));
+    learned.clear();
     let mut work = Work {
         models,
         learned,
         map: Map::default(),
         scanner: Scanner::new(&image, base),
         pages: [0; 32],
-        before: [0; 3],
+        before: [0; 2],
         new: 0,
         start: Vec::new(),
     };
@@ -679,6 +700,8 @@ fn object<C: Coding>(
     let mut meaning = Meaning::Plain;
     while work.new < len {
         coding.section(Section::Control);
+        // Its memory is needed for the next.
+        work.map = Map::default();
         let mut window: Vec<Operation> = Vec::new();
         let mut position = work.new;
         while position < len && window.len() < MAX_OPERATIONS && position - work.new < WINDOW {

@@ -7,6 +7,8 @@ use crate::patch::Base;
 const MAX_HEADERS: u64 = 4096;
 /// Longest list of section names.
 const MAX_NAMES: u64 = 1 << 18;
+/// Longest name of a section that says something.
+const LONGEST_NAME: usize = b".eh_frame_hdr".len();
 
 /// What bytes of a region mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -307,6 +309,8 @@ impl Parser<'_> {
             .iter()
             .filter_map(|section| {
                 let name = names.get(section.name as usize..).unwrap_or_default();
+                // A list of names may be one name without end.
+                let name = &name[..name.len().min(LONGEST_NAME + 1)];
                 let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
                 let meaning = meaning(section, name, header.is_64, code);
                 let end = section.offset.checked_add(section.size)?.min(self.base.len());

@@ -414,12 +414,12 @@ impl Chunk<'_> {
         }
         pools.sort_unstable();
         pools.dedup_by_key(|pool| pool.0);
+        fields.retain(|field| pools.binary_search_by_key(&field.0, |pool| pool.0).is_err());
         for (place, adds) in pools {
             let value = word(self.around, place);
             for class in &mut out.classes[place - lead..place - lead + 4] {
                 *class = 7;
             }
-            fields.retain(|field| field.0 != place);
             if adds > 0 {
                 let target = u64::from((self.address(adds) as u32).wrapping_add(value));
                 let more = adds as i32 - place as i32;

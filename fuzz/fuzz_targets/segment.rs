@@ -1,5 +1,5 @@
-//! Segments: demultiplexer, decompression of each stream, edits, steps, and patches of a small
-//! base.
+//! Segments of any coder: demultiplexer, decompression of each stream, edits, steps, and patches
+//! of a small base.
 
 #![no_main]
 
@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use upmass_delta::DeltaError;
-use upmass_delta::patch::{Decoder, Sink};
+use upmass_delta::coder::Decoder;
+use upmass_delta::patch::Sink;
 use upmass_delta::stream::{SLACK, StreamDecoder};
 use upmass_format::payload::{Demux, MAX_QUEUED, Step, Stream, StreamInput};
 use upmass_format::tree_edit::{Edit, EditHead};
@@ -31,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
 
 /// Executes one segment. `None` when it is refused, or there is none.
 fn execute(input: &[u8], position: u64) -> Option<(&[u8], u64)> {
-    let (demux, _) = Demux::start(input, position).ok()??;
+    let (demux, coder) = Demux::start(input, position).ok()??;
     let demux = Rc::new(RefCell::new(demux));
     let input = |stream| StreamInput::new(&demux, stream);
     let text = |stream| {
@@ -39,8 +40,8 @@ fn execute(input: &[u8], position: u64) -> Option<(&[u8], u64)> {
         Reader::new(BufReader::with_capacity(4096, decoder))
     };
     let (mut program, mut edits) = (text(Stream::Program), text(Stream::Tree));
-    let mut patches =
-        Decoder::new(input(Stream::Copy), input(Stream::Residue), input(Stream::Literal));
+    let streams = [Stream::Copy, Stream::Residue, Stream::Literal];
+    let mut patches = Decoder::new(coder, streams.map(input))?;
     let is_done = (|| {
         let has_edits = demux.borrow_mut().has(Stream::Tree).ok()?;
         if has_edits {

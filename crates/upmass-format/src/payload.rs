@@ -78,6 +78,10 @@ pub enum Step {
     PatchHere(i64),
     /// From an object elsewhere in the old release. Growth in bytes.
     Patch(OldPlace, i64),
+    /// As the next step says, with members unpacked: of the base, and of the new object. Two
+    /// lists of members follow (`spec/member.md`), then another step, which speaks of contents
+    /// with members unpacked.
+    Members,
     /// The segment ends; more objects follow in the next one, or none.
     End,
 }
@@ -158,6 +162,7 @@ impl Step {
     pub fn put(&self, out: &mut Vec<u8>) {
         match self {
             Step::End => put_varint(out, 0),
+            Step::Members => put_varint(out, 4),
             Step::Whole(len) => put_varint(out, len << 2 | 1),
             Step::PatchHere(growth) => put_varint(out, zigzag(*growth) << 2 | 2),
             Step::Patch(place, growth) => {
@@ -179,6 +184,7 @@ impl Step {
                 Step::Patch(OldPlace::read(input)?, growth)
             }
             _ if word == 0 => Step::End,
+            _ if word == 4 => Step::Members,
             _ => {
                 return Err(FormatError::Unknown { what: "step", offset, found: word });
             }

@@ -529,6 +529,7 @@ fn sources_and_steps_of_programs() {
     let column: Vec<(&str, &str)> = rows.iter().map(|row| (&row[0][..], &row[1][..])).collect();
     let expected = [
         ("end", "0", 0, step(Step::End)),
+        ("members", "4", 4, step(Step::Members)),
         ("whole", "1 + 4 * length", 1 + 4 * 9, step(Step::Whole(9))),
         ("patch here", "2 + 4 * zigzag(growth)", 2 + 4 * 5, step(Step::PatchHere(-3))),
         ("patch", "3 + 4 * zigzag(growth)", 3 + 4 * 6, step(Step::Patch(place, 3))),

@@ -23,6 +23,7 @@ mod bounded;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod error;
+pub mod expanded;
 #[cfg(feature = "lz4")]
 mod lz4;
 mod memory;

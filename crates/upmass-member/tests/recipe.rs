@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use upmass_format::FormatError;
 use upmass_format::wire::Reader;
 use upmass_member::Recipe;
+use upmass_member::expanded::{MAX_LENGTH, MAX_MEMBERS};
 use upmass_member::recipe::{
     Corrections, Deflate, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_XZ_BLOCK, MAX_XZ_DICT,
     MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz, XzBits, XzBlocks, XzCheck,
@@ -94,6 +95,9 @@ fn numbers_of_the_specification() {
         &[
             ("corrections, bytes", MAX_CORRECTIONS as u64),
             ("xz dictionary", MAX_XZ_DICT.into()),
+            ("members of a list", MAX_MEMBERS),
+            ("recipes of a segment", MAX_MEMBERS),
+            ("gap and lengths of a member", MAX_LENGTH),
             ("xz block, bytes", MAX_XZ_BLOCK),
             ("zstd window, as a power of two", MAX_ZSTD_WINDOW.into()),
         ],

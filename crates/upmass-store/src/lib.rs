@@ -21,6 +21,7 @@ mod collect;
 mod error;
 mod layout;
 mod root;
+mod scratch;
 mod store;
 
 pub use batch::{Batch, Incoming, MAX_BATCH};
@@ -28,4 +29,5 @@ pub use check::{CheckReport, Damage, Fault};
 pub use collect::Collected;
 pub use error::{Result, StoreError};
 pub use root::RootLock;
+pub use scratch::{Scratch, ScratchContent};
 pub use store::{ObjectReader, Store};

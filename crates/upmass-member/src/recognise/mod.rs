@@ -14,19 +14,9 @@ mod zstd;
 
 use std::io::{self, Write};
 
+pub use crate::expanded::Member;
 use crate::recipe::Packer;
 use crate::{Lengths, Recipe, memory, repack, unpack};
-
-/// A member of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Where it begins.
-    pub offset: u64,
-    /// Its lengths.
-    pub lengths: Lengths,
-    /// How it is packed.
-    pub recipe: Recipe,
-}
 
 /// What is worth recognising.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 
 use std::io;
 
-use crate::find::find_copies;
+use crate::find::{find_copies, similarity};
 use crate::machine::{Image, Relation, Scanned, Scanner};
 use crate::map::Map;
-use crate::modelled::{Kind, Operation};
+use crate::modelled::{Encoder, Kind, Operation};
 use crate::patch::{Base, Copied};
 
 /// Regions are looked at in pieces of this length.
@@ -17,18 +17,34 @@ const PIECE: u64 = 1 << 16;
 pub fn align(old: &[u8], new: &[u8]) -> Vec<Copied> {
     let (old_image, new_image) = (Image::of(&old), Image::of(&new));
     if old_image.regions.is_empty() || new_image.regions.is_empty() {
-        find_copies(old, new)
-    } else {
-        let blank = find_copies(&blanked(&old_image, old), &blanked(&new_image, new));
-        let mapped = common(&old_image, old, &map(&blank, &old_image, &new_image));
-        let real = common(
-            &new_image,
-            new,
-            &Map::new(std::iter::empty(), new_image.segments.clone(), new_image.segments.clone()),
-        );
-        find_copies(&mapped, &real)
+        return find_copies(old, new);
     }
+    let blank = find_copies(&blanked(&old_image, old), &blanked(&new_image, new));
+    let mapped = common(&old_image, old, &map(&blank, &old_image, &new_image));
+    let still =
+        Map::new(std::iter::empty(), new_image.segments.clone(), new_image.segments.clone());
+    let copies = find_copies(&mapped, &common(&new_image, new, &still));
+    // Where little has moved, the contents themselves may tell more than what was made of them.
+    if similarity(old, new) < STILL {
+        return copies;
+    }
+    let plain = find_copies(old, new);
+    if cost(old, new, &plain) < cost(old, new, &copies) { plain } else { copies }
 }
+
+/// With so much in common two ways are tried.
+const STILL: f64 = 0.7;
+
+/// Bytes that a patch with these copies takes.
+fn cost(old: &[u8], new: &[u8], copies: &[Copied]) -> usize {
+    let mut encoder = Encoder::with_table(TRIAL_TABLE_LOG2);
+    let operations = operations(copies, &new).expect("the content is in memory");
+    encoder.object(&old, &new, &operations).expect("the copies are within both");
+    encoder.finish().len()
+}
+
+/// The table of contexts for a trial.
+const TRIAL_TABLE_LOG2: u8 = 20;
 
 fn map(copies: &[Copied], old: &Image, new: &Image) -> Map {
     let copies = copies.iter().map(|copy| (copy.old, copy.new, copy.len));

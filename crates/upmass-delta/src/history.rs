@@ -90,7 +90,7 @@ impl History {
             self.ring[self.position as usize & (SIZE - 1)] = *byte;
             self.position += 1;
             self.recent = self.recent << 8 | u64::from(*byte);
-            if self.position % SPARSE == 0 && self.position > 8 {
+            if self.position.is_multiple_of(SPARSE) && self.position > 8 {
                 let slot = self.slot();
                 self.places[slot] = self.position as u32;
             }

@@ -21,6 +21,9 @@ use upmass_format::FormatError;
 /// What a decoder takes beside the table of contexts, in bytes: history, other counters, operations.
 #[cfg(feature = "encoder")]
 const MEMORY_BESIDE_TABLE: u64 = 9 << 20;
+/// What a decoder with the usual table takes, in bytes.
+#[cfg(feature = "encoder")]
+pub const DECODER_MEMORY: u64 = MEMORY_BESIDE_TABLE + (1 << TABLE_LOG2.1);
 /// Operations of an object that are sent together.
 const MAX_OPERATIONS: usize = 1 << 16;
 /// After so much content of an object the next operations are sent.
@@ -304,7 +307,7 @@ impl Models {
             Meaning::Rela64 | Meaning::Symbols64 => {
                 let above = u64::from(self.history.back(24));
                 (
-                    above << 8 | position % 24 | 1 << 40,
+                    (above << 8) | (position % 24) | 1 << 40,
                     u64::from(self.history.back(8)) << 16 | above << 8 | recent & 0xff | 1 << 41,
                 )
             }
@@ -466,10 +469,10 @@ impl Work<'_> {
                 found.count += 1;
             }
         };
-        if field.is_address() || matches!(field.relation, Relation::From(_)) {
-            if let Some(target) = self.learned.get(field.target) {
-                add(field.value(target, own, from), 0);
-            }
+        if (field.is_address() || matches!(field.relation, Relation::From(_)))
+            && let Some(target) = self.learned.get(field.target)
+        {
+            add(field.value(target, own, from), 0);
         }
         add(field.value(mapped, own, from), 1);
         add(was, 2);
@@ -538,7 +541,7 @@ impl Work<'_> {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "they change together")]
     fn block<C: Coding>(
         &mut self,
         coding: &mut C,
@@ -592,11 +595,10 @@ impl Work<'_> {
         let now = if C::ENCODES { raw(actual, shape) } else { 0 };
         let models = &mut *self.models;
         let mut value = None;
-        let mut missed = 0;
         for index in 0..found.count {
             let sort = usize::from(found.sorts[index]);
             let outcomes = models.experience[kind].outcomes[sort];
-            let context = (kind * 4 + sort) * 64 + usize::from(outcomes & 15) * 4 + missed.min(3);
+            let context = (kind * 4 + sort) * 64 + usize::from(outcomes & 15) * 4 + index;
             let guess = shape.put(was, found.values[index]);
             let is_hit = models.hits[context].code(coding, C::ENCODES && guess == now);
             models.experience[kind].outcomes[sort] = outcomes << 1 | u8::from(!is_hit);
@@ -604,7 +606,6 @@ impl Work<'_> {
                 value = Some(found.values[index]);
                 break;
             }
-            missed += 1;
         }
         let result;
         match value {
@@ -670,6 +671,7 @@ pub(crate) fn put(bytes: &mut [u8], shape: Shape, value: i64) {
 }
 
 /// Codes one object: the same for encoding, with `operations` and `actual`, and decoding.
+#[allow(clippy::too_many_arguments, reason = "the same for both directions")]
 fn object<C: Coding>(
     models: &mut Models,
     learned: &mut Learned,

@@ -334,10 +334,10 @@ impl Chunk<'_> {
                 }
                 let is_store = code & 0x3b00_0000 == 0x3900_0000 && code >> 22 & 3 == 0;
                 written = (!is_store).then_some(register);
-            } else if code >> 25 & 0b0111 == 0b0101 || code >> 26 & 0b0111 == 0b0100 {
-                written = Some(register);
-            } else if code >> 25 & 0b0101 == 0b0100 && code >> 22 & 1 == 1 {
-                written = Some(register);
+            } else {
+                let computes = code >> 25 & 0b0111 == 0b0101 || code >> 26 & 0b0111 == 0b0100;
+                let loads = code >> 25 & 0b0101 == 0b0100 && code >> 22 & 1 == 1;
+                written = (computes || loads).then_some(register);
             }
             if let Some(register) = written {
                 pages[register].0 = u64::MAX;
@@ -577,7 +577,7 @@ impl Chunk<'_> {
         let mut at = self.lead() + (4 - (self.start - self.region.start) % 4) as usize % 4;
         while at + 4 <= self.lead() + self.len {
             let value = word(self.around, at);
-            let is_first = (self.from + at as u64 - self.region.start) % 8 == 0;
+            let is_first = (self.from + at as u64 - self.region.start).is_multiple_of(8);
             // The second word may be an inline table, or the mark of a function without any.
             if value >> 31 == 0 && (is_first || value != 1) {
                 let distance = Shape::Place31.get(u64::from(value)) as u64;

@@ -33,7 +33,7 @@ impl Counter {
         let rate = RATES[usize::from(self.seen)] as i64;
         let target = if bit { 65535 } else { 0 };
         let one = i64::from(self.one);
-        self.one = (one + ((target - one) * rate >> 16)) as u16;
+        self.one = (one + (((target - one) * rate) >> 16)) as u16;
         self.seen = (self.seen + 1).min((1 << SLOWEST) - 2);
     }
 

@@ -216,6 +216,6 @@ fn updated(slot: Slot, bit: bool) -> Slot {
     };
     let (one, seen) = (i32::from(slot >> 4), slot & 15);
     let target = if bit { 4095 } else { 0 };
-    let one = one + ((target - one) * RATES[usize::from(seen)] >> 16);
+    let one = one + (((target - one) * RATES[usize::from(seen)]) >> 16);
     (one as u16) << 4 | (seen + 1).min(LIMIT)
 }

@@ -34,7 +34,7 @@ pub(crate) fn squash(logit: i32) -> u32 {
     let from_start = logit.clamp(-MAX_LOGIT, MAX_LOGIT - 1) + MAX_LOGIT;
     let (index, part) = ((from_start >> 5) as usize, from_start & 31);
     let (low, high) = (i32::from(SQUASH[index]), i32::from(SQUASH[index + 1]));
-    (low + ((high - low) * part >> 5)) as u32
+    (low + (((high - low) * part) >> 5)) as u32
 }
 
 /// Logits of probabilities, by their upper 12 bits.

@@ -44,7 +44,7 @@ impl Plan {
             end += len;
         }
         let text_end = end;
-        let data_at = (text_end + 15) / 16 * 16 + self.shift as u64 / 16 * 16;
+        let data_at = text_end.div_ceil(16) * 16 + self.shift as u64 / 16 * 16;
         let base = 0x10_0000u64;
         let address = |offset: u64| base + offset;
         let place_of = |number: u64| {
@@ -114,7 +114,7 @@ impl Plan {
             let mapped = if flags & 2 == 0 { 0 } else { address(at) };
             sections.push((name, kind, flags, mapped, at, content.len() as u64, link));
             file.extend(content);
-            while file.len() % 16 != 0 {
+            while !file.len().is_multiple_of(16) {
                 file.push(0);
             }
         };

@@ -8,7 +8,8 @@ use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
 use upmass_store::{Batch, Incoming, Store, StoreError};
 
 use crate::frames::{Failure, Frames};
-use crate::objects::{Discard, ObjectSink, object_base};
+use crate::members::{Members, Repacking, expanded, read_step};
+use crate::objects::{Discard, ObjectSink};
 use crate::prelude::{Prelude, Segment, decoded, expect_end};
 use crate::received::{Fitting, Target};
 use crate::staging::{BaseList, Bases, Checkpoint, MAX_NOTE, Staging};
@@ -170,7 +171,7 @@ impl<'a> Work<'a> {
         let mut next = checkpoint.first;
         let mut bytes = 0;
         loop {
-            let step = Step::read(&mut segment.program)?;
+            let (step, members) = read_step(&mut segment)?;
             if step == Step::End {
                 expect_end(&mut segment.program, "program stream")?;
                 let position = segment.close()?;
@@ -189,7 +190,7 @@ impl<'a> Work<'a> {
             if next == total {
                 return Err(ApplyError::Program("it makes objects that no tree uses".into()));
             }
-            let made = self.make_object(&mut segment, step, &bases, next)?;
+            let made = self.make_object(&mut segment, step, &members, &bases, next)?;
             if let Some(incoming) = made {
                 bytes += incoming.len();
                 waiting.push(incoming)?;
@@ -208,36 +209,46 @@ impl<'a> Work<'a> {
         &self,
         segment: &mut Segment<'a>,
         step: Step,
+        members: &Members,
         bases: &Bases,
         index: u64,
     ) -> Result<Option<Incoming>> {
         let store = &self.fitting.store;
-        let (base, len) = match step {
-            Step::End => unreachable!("handled by the caller"),
-            Step::Whole(len) => (None, len),
+        let (base, change) = match step {
+            Step::End | Step::Members => unreachable!("handled by the caller"),
+            Step::Whole(len) => (None, Change::Whole(len)),
             Step::PatchHere(growth) => {
                 let base = bases.get(index)?.ok_or_else(|| {
                     ApplyError::Program(format!("it patches new object {index}, which has no base"))
                 })?;
-                (Some(base), grown(base.size, growth)?)
+                (Some(base), Change::Growth(growth))
             }
             Step::Patch(place, growth) => {
                 let base = self.fitting.old().file(place)?;
-                (Some(base), grown(base.size, growth)?)
+                (Some(base), Change::Growth(growth))
             }
         };
         let file = match base {
             Some(base) => store.open_object(base.id)?,
             None => Box::new(Nothing),
         };
-        let base = object_base(file);
+        let base = expanded(store, file, &members.old)?;
+        let len = match change {
+            Change::Whole(len) => len,
+            Change::Growth(growth) => grown(base.len(), growth)?,
+        };
         if index < self.staging.done() {
-            decoded(&self.failure, segment.patches.patch(&base, len, &mut Discard))?;
+            decoded(&self.failure, segment.patches.patch(&*base, len, &mut Discard))?;
             return Ok(None);
         }
         let mut incoming = store.incoming()?;
         let mut sink = ObjectSink { incoming: &mut incoming, failure: &self.failure };
-        decoded(&self.failure, segment.patches.patch(&base, len, &mut sink))?;
+        if members.new.is_empty() {
+            decoded(&self.failure, segment.patches.patch(&*base, len, &mut sink))?;
+        } else {
+            let mut sink = Repacking::new(store, &members.new, len, &mut sink, &self.failure)?;
+            decoded(&self.failure, segment.patches.patch(&*base, len, &mut sink))?;
+        }
         Ok(Some(incoming))
     }
 
@@ -280,6 +291,7 @@ impl<'a> Work<'a> {
             error,
             ApplyError::OtherResult { .. }
                 | ApplyError::Program(_)
+                | ApplyError::Member(_)
                 | ApplyError::Store(StoreError::Damaged { .. })
         );
         if !is_wrong {
@@ -295,6 +307,13 @@ impl<'a> Work<'a> {
             None => error,
         })
     }
+}
+
+/// How long a new object is, members unpacked.
+enum Change {
+    Whole(u64),
+    /// So much longer than its base.
+    Growth(i64),
 }
 
 fn damaged_object(store: &Store, release: ReleaseId) -> Result<Option<ObjectId>> {
@@ -422,7 +441,7 @@ impl Write for TreeOutput<'_> {
 }
 
 /// The base of an object that has none.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl upmass_disk::ReadAt for Nothing {
     fn read_at(&self, _: &mut [u8], _: u64) -> std::io::Result<usize> {

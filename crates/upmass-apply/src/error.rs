@@ -97,6 +97,9 @@ pub enum ApplyError {
         /// What this device is.
         device: String,
     },
+    /// A compressed member cannot be unpacked or packed again.
+    #[error("a compressed member of a file cannot be made: {0}")]
+    Member(#[from] upmass_member::Error),
     /// The update needs more memory than allowed.
     #[error("the update needs {needed_kib} KiB of memory, the limit is {limit_kib} KiB")]
     NotEnoughMemory {
@@ -151,6 +154,9 @@ impl ApplyError {
                 Blame::NotForThisDevice
             }
             Self::NotEnoughSpace { .. } => Blame::Temporary,
+            Self::Member(upmass_member::Error::Io { .. }) => Blame::Temporary,
+            Self::Member(upmass_member::Error::NotIncluded(_)) => Blame::NotForThisDevice,
+            Self::Member(_) => Blame::Update,
             Self::BaseDamaged { .. } => Blame::Store,
             Self::Store(StoreError::MissingObject { .. } | StoreError::Damaged { .. }) => {
                 Blame::Store

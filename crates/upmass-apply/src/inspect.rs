@@ -5,12 +5,15 @@ use upmass_format::payload::{Demux, STREAMS, Step, Stream, TreeSource};
 use upmass_format::release::Release;
 use upmass_store::Store;
 
+use crate::engine::Nothing;
 use crate::frames::{Failure, Frames};
-use crate::objects::{Discard, object_base};
+use crate::members::{expanded, read_step};
+use crate::objects::Discard;
 use crate::prelude::{Segment, expect_end};
 use crate::received::Received;
 use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
 use crate::{ApplyError, Result};
+use upmass_disk::ReadAt;
 
 /// All that an update file says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,32 +162,37 @@ fn details(
         let mut before = segment.patches.consumed();
         let start = before;
         loop {
-            let step = Step::read(&mut segment.program)?;
+            let (step, members) = read_step(&mut segment)?;
             if step == Step::End {
                 break;
             }
             let (component, here) = next.next().copied().ok_or_else(no_payload)?;
-            let (len, from) = match (step, here) {
-                (Step::Whole(len), _) => (len, None),
-                (Step::PatchHere(growth), Some(here)) => {
-                    (here.size.saturating_add_signed(growth), Some(here))
-                }
+            let (from, change) = match (step, here) {
+                (Step::Whole(len), _) => (None, (len, 0)),
+                (Step::PatchHere(growth), Some(here)) => (Some(here), (0, growth)),
                 (Step::Patch(place, growth), _) => {
                     let from = old.file(place)?;
-                    (from.size.saturating_add_signed(growth), Some(from))
+                    (Some(from), (0, growth))
                 }
-                (Step::PatchHere(_) | Step::End, _) => {
+                (Step::PatchHere(_) | Step::End | Step::Members, _) => {
                     return Err(ApplyError::Program("it patches an object without base".into()));
                 }
             };
             let is_patch = from.is_some();
-            match from {
-                Some(from) => {
-                    let base = object_base(store.open_object(from.id)?);
-                    segment.patches.patch(&base, len, &mut Discard)?;
-                }
-                None => segment.patches.patch(&&[][..], len, &mut Discard)?,
-            }
+            let file: Box<dyn ReadAt> = match from {
+                Some(from) => store.open_object(from.id)?,
+                None => Box::new(Nothing),
+            };
+            let base = expanded(store, file, &members.old)?;
+            let (whole, growth) = change;
+            let expanded_len = match is_patch {
+                true => base.len().saturating_add_signed(growth),
+                false => whole,
+            };
+            let len = members.new.iter().fold(expanded_len, |len, member| {
+                len.wrapping_sub(member.lengths.plain).wrapping_add(member.lengths.packed)
+            });
+            segment.patches.patch(&*base, expanded_len, &mut Discard)?;
             let after = segment.patches.consumed();
             let used = std::array::from_fn(|i| after[i] - before[i]);
             made.push(Made { component, is_patch, len, used });

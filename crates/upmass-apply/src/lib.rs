@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod frames;
 mod inspect;
+mod members;
 mod objects;
 mod patch;
 mod prelude;

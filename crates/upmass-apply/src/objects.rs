@@ -2,17 +2,10 @@
 
 use std::io;
 
-use upmass_delta::patch::{Base, Buffered, Sink};
-use upmass_disk::ReadAt;
+use upmass_delta::patch::Sink;
 use upmass_store::Incoming;
 
 use crate::frames::Failure;
-
-/// An object of the store that a patch copies from.
-pub(crate) fn object_base(file: Box<dyn ReadAt>) -> impl Base {
-    let len = file.len();
-    Buffered::new(len, move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset))
-}
 
 /// A new object of the store.
 pub(crate) struct ObjectSink<'a> {

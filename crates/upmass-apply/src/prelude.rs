@@ -11,6 +11,7 @@ use upmass_format::payload::{Demux, STREAMS, Stream, StreamInput, TreeSource};
 use upmass_format::release::{MAX_RELEASE, Release};
 use upmass_format::wire::Reader;
 use upmass_format::{FormatError, TreeId};
+use upmass_member::Recipe;
 
 use crate::frames::{Failure, Frames};
 use crate::{ApplyError, Result};
@@ -26,6 +27,8 @@ pub(crate) struct Segment<'a> {
     pub(crate) program: Program<'a>,
     pub(crate) edits: Edits<'a>,
     pub(crate) patches: Decoder<StreamInput<Frames<'a>>>,
+    /// Recipes of members that the program has named.
+    pub(crate) recipes: Vec<Recipe>,
 }
 
 /// What the first segment says before its objects.
@@ -55,7 +58,7 @@ impl<'a> Segment<'a> {
             let (what, found) = ("segment coder", coder.into());
             return Err(FormatError::Unknown { what, offset: position, found }.into());
         };
-        Ok(Some(Self { demux, program, edits, patches }))
+        Ok(Some(Self { demux, program, edits, patches, recipes: Vec::new() }))
     }
 
     /// Compressed bytes of each stream that were read so far.

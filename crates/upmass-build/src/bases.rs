@@ -10,6 +10,7 @@ use upmass_store::Store;
 
 use crate::Result;
 use crate::diff::NewObject;
+use crate::members::may_have_members;
 use crate::object::read_start;
 use crate::old::OldTrees;
 use crate::sketch::{MIN_SIZE, Sketch, SketchIndex};
@@ -72,6 +73,14 @@ impl<'a> BaseChooser<'a> {
             for (id, size) in self.by_content(new)? {
                 look.at(ChosenBase { id, size, is_here: false })?;
             }
+        }
+        if look.best.is_none() && may_have_members(&look.content) {
+            // What is compressed is alike only when it is unpacked: the name must do.
+            let by_name =
+                seen.first().and_then(|id| self.old.place(*id).map(|(_, size)| (*id, size)));
+            let is_here = new.here.is_some();
+            let guess = new.here.or(by_name);
+            return Ok(guess.map(|(id, size)| ChosenBase { id, size, is_here }));
         }
         Ok(look.best)
     }

@@ -18,6 +18,7 @@ mod budget;
 mod changes;
 mod diff;
 mod error;
+mod members;
 mod object;
 mod old;
 mod segment;

@@ -8,6 +8,7 @@ use upmass_disk::ReadAt;
 use upmass_format::ObjectId;
 use upmass_store::Store;
 
+use crate::members::{MAX_FILE, Members, expand, may_have_members};
 use crate::{BuildError, Effort, Result};
 
 /// Larger objects are cut into windows of this size, each matched against the same region of
@@ -41,6 +42,8 @@ pub(crate) fn memory_for(new: u64, base: Option<u64>) -> u64 {
 pub(crate) struct Found {
     /// Ascending in the new object, without overlaps.
     pub(crate) copies: Vec<Copied>,
+    /// What is unpacked; copies speak of contents with members unpacked.
+    pub(crate) members: Members,
     /// Coder 1 only: the streams.
     pub(crate) streams: Option<RawStreams>,
 }
@@ -51,7 +54,13 @@ pub(crate) fn find(
     new: (ObjectId, u64),
     base: Option<(ObjectId, u64)>,
     effort: Effort,
+    max_packer: u64,
 ) -> Result<Found> {
+    if effort == Effort::Small
+        && let Some(found) = find_with_members(store, new, base, max_packer)?
+    {
+        return Ok(found);
+    }
     let (new_id, new_len) = new;
     let new_file = store.open_object(new_id)?;
     let base = match base {
@@ -78,7 +87,36 @@ pub(crate) fn find(
         copies.extend(found.into_iter().map(|copy| Copied { new: copy.new + start, ..copy }));
         start = end;
     }
-    Ok(Found { copies, streams: encoder.map(Encoder::finish) })
+    Ok(Found { copies, members: Members::default(), streams: encoder.map(Encoder::finish) })
+}
+
+/// Finds what a new object with compressed members copies, all unpacked. `None` without such
+/// members.
+fn find_with_members(
+    store: &Store,
+    (id, len): (ObjectId, u64),
+    base: Option<(ObjectId, u64)>,
+    max_packer: u64,
+) -> Result<Option<Found>> {
+    let base = base.filter(|(_, len)| *len <= MAX_FILE);
+    if len > MAX_FILE || !may_have_members(&read_start(store, id, 8)?) {
+        return Ok(None);
+    }
+    let new = read_start(store, id, len as usize)?;
+    let old = match base {
+        Some((id, len)) => read_start(store, id, len as usize)?,
+        None => Vec::new(),
+    };
+    let mut members = Members::find(&old, &new, max_packer);
+    if members.new.is_empty() {
+        return Ok(None);
+    }
+    let (old, new) = (expand(&old, &members.old), expand(&new, &members.new));
+    let copies = worthwhile_copies(&old, &new, align);
+    if copies.is_empty() {
+        members.old.clear();
+    }
+    Ok(Some(Found { copies, members, streams: None }))
 }
 
 /// An object of the store as the encoder reads it.

@@ -8,9 +8,12 @@ use upmass_delta::stream::{self, EncodedStream};
 use upmass_delta::{CODER_LZMA, CODER_MODEL, DeltaError, Section};
 use upmass_format::ObjectId;
 use upmass_format::payload::{READ_AHEAD, STREAMS, Step, Stream, put_segment};
+use upmass_member::Recipe;
+use upmass_member::expanded::{Member, put_members};
 use upmass_store::Store;
 
-use crate::object::{Found, content};
+use crate::members::{MAX_FILE, Members, expand};
+use crate::object::{Found, content, read_start};
 use crate::{BuildError, Effort, Result};
 
 /// A segment before compression.
@@ -18,6 +21,11 @@ pub(crate) struct Segment {
     pub(crate) program: Vec<u8>,
     pub(crate) tree: Vec<u8>,
     content: Content,
+    /// Recipes of members that the program has named.
+    recipes: Vec<Recipe>,
+    /// Most that packing members takes of memory, and their plain content of space, in bytes.
+    packer: u64,
+    scratch: u64,
     /// Lengths of all streams that a decoder has used up at growing points of its work; of
     /// coder 2 the third is the number of objects.
     demand: Vec<[u64; STREAMS]>,
@@ -41,6 +49,8 @@ struct Object {
 pub(crate) enum Source {
     Bytes(Vec<u8>),
     Object(ObjectId),
+    /// With members unpacked.
+    Expanded(ObjectId, Vec<Member>),
 }
 
 /// A segment as the payload has it.
@@ -50,6 +60,8 @@ pub(crate) struct EncodedSegment {
     pub(crate) streams: [u64; STREAMS],
     /// Memory of its decoders, in bytes.
     pub(crate) memory: u64,
+    /// Space for plain content of members, in bytes.
+    pub(crate) scratch: u64,
     /// Coder 2: what the bytes of the copy stream are spent on.
     pub(crate) spent: Vec<(Section, f64)>,
 }
@@ -60,7 +72,27 @@ impl Segment {
             Effort::Small => Content::Objects(Vec::new()),
             Effort::Fast => Content::Streams(RawStreams::default()),
         };
-        Self { program: Vec::new(), tree: Vec::new(), content, demand: Vec::new() }
+        Self {
+            program: Vec::new(),
+            tree: Vec::new(),
+            content,
+            recipes: Vec::new(),
+            packer: 0,
+            scratch: 0,
+            demand: Vec::new(),
+        }
+    }
+
+    /// Says in the program which members of the next object and its base are unpacked.
+    pub(crate) fn members(&mut self, members: &Members) {
+        if members.new.is_empty() {
+            return;
+        }
+        Step::Members.put(&mut self.program);
+        put_members(&members.old, &mut self.recipes, &mut self.program);
+        put_members(&members.new, &mut self.recipes, &mut self.program);
+        self.packer = self.packer.max(members.memory());
+        self.scratch = self.scratch.max(members.space());
     }
 
     /// Appends an object for which the program was written already.
@@ -128,7 +160,7 @@ impl Segment {
                 })
             })
             .collect();
-        let memory = encoded.iter().map(|stream| stream.memory).sum();
+        let memory = encoded.iter().map(|stream| stream.memory).sum::<u64>() + self.packer;
         let mut streams: [Vec<u8>; STREAMS] = Default::default();
         for (stream, encoded) in streams.iter_mut().zip(encoded) {
             *stream = encoded.bytes;
@@ -136,7 +168,7 @@ impl Segment {
         let mut bytes = Vec::new();
         put_segment(coder, &streams, &demand, &mut bytes);
         let streams = streams.map(|stream| stream.len() as u64);
-        Ok(EncodedSegment { bytes, streams, memory, spent })
+        Ok(EncodedSegment { bytes, streams, memory, scratch: self.scratch, spent })
     }
 }
 
@@ -151,7 +183,9 @@ fn encode_objects(
         let base = object.base.open(store)?;
         let new = object.new.open(store)?;
         let failed = |error: DeltaError| match &object.new {
-            Source::Object(id) => BuildError::Encode { id: *id, message: error.to_string() },
+            Source::Object(id) | Source::Expanded(id, _) => {
+                BuildError::Encode { id: *id, message: error.to_string() }
+            }
             Source::Bytes(_) => unreachable!("bytes in memory can be read: {error}"),
         };
         let operations =
@@ -165,10 +199,35 @@ fn encode_objects(
 }
 
 impl Source {
-    fn open(&self, store: &Store) -> Result<Box<dyn Base + '_>> {
+    /// An object, with these of its members unpacked.
+    pub(crate) fn of(id: ObjectId, members: &[Member]) -> Self {
+        match members.is_empty() {
+            true => Source::Object(id),
+            false => Source::Expanded(id, members.to_vec()),
+        }
+    }
+
+    fn open<'a>(&'a self, store: &Store) -> Result<Box<dyn Base + 'a>> {
         Ok(match self {
             Source::Bytes(bytes) => Box::new(&bytes[..]),
             Source::Object(id) => Box::new(content(store, *id)?),
+            Source::Expanded(id, members) => {
+                let packed = read_start(store, *id, MAX_FILE as usize)?;
+                Box::new(Owned(expand(&packed, members)))
+            }
         })
+    }
+}
+
+/// Content in memory.
+struct Owned(Vec<u8>);
+
+impl Base for Owned {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        (&self.0[..]).read_exact_at(buffer, offset)
     }
 }

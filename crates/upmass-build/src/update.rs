@@ -12,6 +12,7 @@ use upmass_format::update::{
 };
 use upmass_format::wire::put_varint;
 use upmass_format::{ObjectId, ReleaseId};
+use upmass_member::expanded::Member;
 use upmass_sign::SecretKey;
 use upmass_store::Store;
 
@@ -50,11 +51,14 @@ pub struct Options {
     pub memory: u64,
     /// Which coder.
     pub effort: Effort,
+    /// Memory of the device, in bytes: compressed members that need more to pack them again
+    /// stay packed. An update may need more all the same; its header says how much.
+    pub device_memory: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment: 128 << 20, memory: 1 << 30, effort: Effort::Small }
+        Self { segment: 128 << 20, memory: 1 << 30, effort: Effort::Small, device_memory: 32 << 20 }
     }
 }
 
@@ -203,7 +207,7 @@ pub fn build_payload(
 
     let mut summary = Summary::default();
     let mut payload = Vec::new();
-    let mut memory = 0;
+    let (mut memory, mut scratch) = (0, 0);
     let chooser = BaseChooser::new(store, &old_trees);
     let work = Work { store, chooser, options, progress, objects: &diff.objects };
     let mut first = Some(first);
@@ -220,6 +224,7 @@ pub fn build_payload(
         for segment in encoded {
             payload.extend_from_slice(&segment.bytes);
             memory = segment.memory.max(memory);
+            scratch = segment.scratch.max(scratch);
             for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
                 *total += len;
             }
@@ -228,7 +233,7 @@ pub fn build_payload(
     }
 
     let space: u64 = diff.objects.iter().map(|o| on_disk(o.size) + NOTE_BYTES).sum();
-    Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes })
+    Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes + on_disk(scratch) })
 }
 
 /// Writes how the new skeleton comes from the old one.
@@ -255,7 +260,11 @@ fn put_skeleton(
         encoder.window(&new, &old, 0, &copies);
         encoder.finish()
     });
-    segment.object(Source::Bytes(old), Source::Bytes(new), Found { copies, streams });
+    segment.object(
+        Source::Bytes(old),
+        Source::Bytes(new),
+        Found { copies, streams, ..Found::default() },
+    );
     Ok(())
 }
 
@@ -339,12 +348,20 @@ impl Work<'_> {
         for (new, (base, found)) in self.objects[group].iter().zip(encoded) {
             summary.objects += 1;
             summary.object_bytes += new.size;
+            let grown = |size: u64, members: &[Member]| {
+                members
+                    .iter()
+                    .fold(size, |size, member| size - member.lengths.packed + member.lengths.plain)
+            };
+            segment.members(&found.members);
+            let new_len = grown(new.size, &found.members.new);
             let step = match base {
-                None => Step::Whole(new.size),
+                None => Step::Whole(new_len),
                 Some(base) => {
                     summary.patched += 1;
                     summary.patched_bytes += new.size;
-                    let growth = new.size.wrapping_sub(base.size) as i64;
+                    let base_len = grown(base.size, &found.members.old);
+                    let growth = new_len.wrapping_sub(base_len) as i64;
                     match old.place(base.id).filter(|_| !base.is_here) {
                         None => Step::PatchHere(growth),
                         Some((place, _)) => Step::Patch(place, growth),
@@ -353,10 +370,11 @@ impl Work<'_> {
             };
             step.put(&mut segment.program);
             let from = match base {
-                Some(base) => Source::Object(base.id),
+                Some(base) => Source::of(base.id, &found.members.old),
                 None => Source::Bytes(Vec::new()),
             };
-            segment.object(from, Source::Object(new.id), found);
+            let to = Source::of(new.id, &found.members.new);
+            segment.object(from, to, found);
         }
         Ok(())
     }
@@ -369,7 +387,10 @@ impl Work<'_> {
         let base = self.chooser.choose(new)?;
         let _share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
         let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
-        let found = object::find(self.store, (new.id, new.size), from, self.options.effort)?;
+        let fixed = upmass_delta::modelled::DECODER_MEMORY + (FIXED_MEMORY_KIB << 10);
+        let packer = self.options.device_memory.saturating_sub(fixed);
+        let Options { effort, .. } = *self.options;
+        let found = object::find(self.store, (new.id, new.size), from, effort, packer)?;
         Ok((base.filter(|_| !found.copies.is_empty()), found))
     }
 }

@@ -139,6 +139,10 @@ pub struct Update {
     /// What is dearer: bytes (small), or time on the device (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
+    /// Memory of the device, in MiB: compressed parts of files are unpacked, patched and packed
+    /// again where that needs no more
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
+    pub device_memory: u64,
     /// New content after which a device can go on when it is interrupted, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub segment: u64,
@@ -289,6 +293,10 @@ pub struct Delta {
     /// What is dearer: bytes (small), or time to patch (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
+    /// Memory of the device, in MiB: compressed parts of files are unpacked, patched and packed
+    /// again where that needs no more
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
+    pub device_memory: u64,
     /// Memory for matching, in MiB; a single large file may need more
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub memory: u64,

@@ -17,11 +17,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-import", &["upmass-store", "upmass-disk", "upmass-format"]),
     (
         "upmass-build",
-        &["upmass-store", "upmass-delta", "upmass-disk", "upmass-format", "upmass-sign"],
+        &[
+            "upmass-store",
+            "upmass-delta",
+            "upmass-member",
+            "upmass-disk",
+            "upmass-format",
+            "upmass-sign",
+        ],
     ),
     (
         "upmass-apply",
-        &["upmass-store", "upmass-delta", "upmass-disk", "upmass-format", "upmass-sign"],
+        &[
+            "upmass-store",
+            "upmass-delta",
+            "upmass-member",
+            "upmass-disk",
+            "upmass-format",
+            "upmass-sign",
+        ],
     ),
     (
         "upmass",

@@ -42,6 +42,7 @@ pub fn run(arguments: &Delta) -> Outcome {
     let options = Options {
         memory: arguments.memory << 20,
         effort: arguments.effort.into(),
+        device_memory: arguments.device_memory << 20,
         ..Options::default()
     };
     let bar = progress::bytes("matching", Some(0));

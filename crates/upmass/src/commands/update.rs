@@ -38,6 +38,7 @@ pub fn run(arguments: &Update) -> Outcome {
         segment: arguments.segment << 20,
         memory: arguments.memory << 20,
         effort: arguments.effort.into(),
+        device_memory: arguments.device_memory << 20,
     };
     let bar = progress::bytes("matching", Some(0));
     let built = build_update(&store, base, target, &signing, &options, &|progress| {

@@ -159,6 +159,40 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     .collect()
 }
 
+/// Some text, long enough that what is unpacked does not stay in memory; versions differ in a few
+/// places.
+pub fn text(version: u64, len: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(len + 80);
+    let mut line = 0u64;
+    while text.len() < len {
+        let word = line * line % 9973;
+        let version = if line % 2000 == 1000 { version } else { 0 };
+        text.extend(
+            format!("{line}: the buoy at {word} has seen {} waves {version}\n", word * 7).bytes(),
+        );
+        line += 1;
+    }
+    text.truncate(len);
+    text
+}
+
+/// What a packer makes of content.
+pub fn packed(command: &[&str], content: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(command[0])
+        .args(&command[1..])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut input = child.stdin.take().unwrap();
+    let content = content.to_vec();
+    let feed = std::thread::spawn(move || std::io::Write::write_all(&mut input, &content));
+    let output = child.wait_with_output().unwrap();
+    feed.join().unwrap().unwrap();
+    assert!(output.status.success(), "{command:?}");
+    output.stdout
+}
+
 /// A small tree of ordinary files, as version 1 or 2 of something.
 pub fn ordinary(root: &Path, version: u64) {
     let write = |path: &str, content: &[u8]| {
@@ -177,6 +211,7 @@ pub fn ordinary(root: &Path, version: u64) {
     write(&format!("usr/lib/modules/6.1.{version}/kernel/driver.ko"), &noise(3, 50_000));
     write(&format!("usr/lib/modules/6.1.{version}/kernel/other.ko"), &noise(4, 3_000));
     write("usr/share/unchanged", &noise(5, 30_000));
+    write("usr/share/doc/log.gz", &packed(&["gzip", "-9n"], &text(version, 400_000)));
     write(if version == 1 { "usr/share/old-name" } else { "usr/share/new-name" }, &noise(6, 9_000));
     if version == 2 {
         write("usr/share/added", &noise(7, 5_000));

@@ -1,0 +1,266 @@
+//! Objects with compressed members: the base is read, and the new object is made, with its members
+//! unpacked; they are packed again on their way into the store.
+
+use std::io::{self, Read, Write};
+
+use upmass_delta::patch::{Base, Buffered, Sink};
+use upmass_disk::ReadAt;
+use upmass_format::payload::Step;
+use upmass_member::expanded::{Member, Piece, Source, Total, expanded_len, pieces, read_members};
+use upmass_member::{repack, unpack};
+use upmass_store::{Scratch, ScratchContent, Store};
+
+use crate::frames::Failure;
+use crate::prelude::Segment;
+use crate::{ApplyError, Result};
+
+/// Copies go through a buffer of this size.
+const BUFFER: usize = 1 << 15;
+
+/// What of an object is unpacked: members of its base, and its own.
+#[derive(Default)]
+pub(crate) struct Members {
+    pub(crate) old: Vec<Member>,
+    pub(crate) new: Vec<Member>,
+}
+
+/// Reads the next step, with the members before it, if any.
+pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<(Step, Members)> {
+    let Segment { program, recipes, .. } = segment;
+    let step = Step::read(program)?;
+    if step != Step::Members {
+        return Ok((step, Members::default()));
+    }
+    let old = read_members(program, recipes)?;
+    let new = read_members(program, recipes)?;
+    match Step::read(program)? {
+        step @ (Step::End | Step::Members) => {
+            let message = format!("{step:?} follows a list of members");
+            Err(ApplyError::Program(message))
+        }
+        step => Ok((step, Members { old, new })),
+    }
+}
+
+/// A base with its members unpacked. Without any it is read as it is.
+pub(crate) fn expanded(
+    store: &Store,
+    file: Box<dyn ReadAt>,
+    members: &[Member],
+) -> Result<Box<dyn Base>> {
+    let len = file.len();
+    if members.is_empty() {
+        let read = move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset);
+        return Ok(Box::new(Buffered::new(len, read)));
+    }
+    let pieces = pieces(members, Total::File(len))
+        .ok_or_else(|| ApplyError::Program("it unpacks members that its base has not".into()))?;
+    let mut plain = ScratchWriter { scratch: store.scratch()?, failure: Failure::default() };
+    let mut starts = Vec::with_capacity(members.len());
+    let mut start = 0;
+    for member in members {
+        starts.push(start);
+        start += member.lengths.plain;
+        let mut packed = Range { file: &*file, at: member.offset, left: member.lengths.packed };
+        let unpacked = unpack(&member.recipe, member.lengths, &mut packed, &mut plain);
+        unpacked.map_err(|error| plain.failure.or(error))?;
+    }
+    let plain = plain.scratch.finish()?;
+    let expanded = Expanded { file, plain, starts, pieces };
+    let len = expanded_len(&expanded.pieces);
+    Ok(Box::new(Buffered::new(len, move |buffer: &mut [u8], offset| expanded.read(buffer, offset))))
+}
+
+struct Expanded {
+    file: Box<dyn ReadAt>,
+    plain: ScratchContent,
+    /// Where each member begins in `plain`.
+    starts: Vec<u64>,
+    pieces: Vec<Piece>,
+}
+
+impl Expanded {
+    fn read(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        let mut next = self.pieces.partition_point(|piece| piece.start + piece.len <= offset);
+        while !buffer.is_empty() {
+            let piece = self.pieces.get(next).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let inside = offset - piece.start;
+            let count = (piece.len - inside).min(buffer.len() as u64) as usize;
+            let (part, rest) = buffer.split_at_mut(count);
+            match piece.from {
+                Source::File(at) => self.file.read_exact_at(part, at + inside)?,
+                Source::Plain(index) => {
+                    self.plain.read_exact_at(part, self.starts[index] + inside)?;
+                }
+            }
+            (buffer, offset, next) = (rest, offset + count as u64, next + 1);
+        }
+        Ok(())
+    }
+}
+
+/// A part of a file.
+struct Range<'a> {
+    file: &'a dyn ReadAt,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Range<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.left.min(buffer.len() as u64) as usize;
+        let count = self.file.read_at(&mut buffer[..count], self.at)?;
+        self.at += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+struct ScratchWriter {
+    scratch: Scratch,
+    failure: Failure,
+}
+
+impl Write for ScratchWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.scratch.write(bytes).map_err(|error| self.failure.keep(error))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes an object with its members unpacked, and gives it on with them packed.
+pub(crate) struct Repacking<'a> {
+    store: &'a Store,
+    members: &'a [Member],
+    pieces: Vec<Piece>,
+    /// The piece that is next, and how much of it was taken.
+    next: usize,
+    taken: u64,
+    scratch: Option<Scratch>,
+    inner: &'a mut dyn Sink,
+    failure: &'a Failure,
+}
+
+impl<'a> Repacking<'a> {
+    /// `len` is the length with all members unpacked.
+    pub(crate) fn new(
+        store: &'a Store,
+        members: &'a [Member],
+        len: u64,
+        inner: &'a mut dyn Sink,
+        failure: &'a Failure,
+    ) -> Result<Self> {
+        let pieces = pieces(members, Total::Expanded(len))
+            .ok_or_else(|| ApplyError::Program("it packs members outside of the object".into()))?;
+        let mut new =
+            Self { store, members, pieces, next: 0, taken: 0, scratch: None, inner, failure };
+        new.pass_empty().map_err(|error| failure.or(DiscardedIo(error)))?;
+        Ok(new)
+    }
+
+    /// Ends the pieces that are complete.
+    fn pass_empty(&mut self) -> io::Result<()> {
+        while let Some(piece) = self.pieces.get(self.next)
+            && self.taken == piece.len
+        {
+            if let Source::Plain(index) = piece.from {
+                self.pack(index)?;
+            }
+            self.next += 1;
+            self.taken = 0;
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, index: usize) -> io::Result<()> {
+        let keep = |error: ApplyError| self.failure.keep(error);
+        let scratch = match self.scratch.take() {
+            Some(scratch) => scratch,
+            None => self.store.scratch().map_err(|error| keep(error.into()))?,
+        };
+        let content = scratch.finish().map_err(|error| keep(error.into()))?;
+        let member = &self.members[index];
+        let mut plain = Range { file: &content, at: 0, left: member.lengths.plain };
+        let mut out = SinkWriter(&mut *self.inner);
+        let packed = repack(&member.recipe, member.lengths, &mut plain, &mut out);
+        packed.map_err(|error| self.failure.keep(error))
+    }
+}
+
+impl Sink for Repacking<'_> {
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let piece = *self.pieces.get(self.next).ok_or_else(|| io::Error::other("too much"))?;
+            let count = (piece.len - self.taken).min(bytes.len() as u64) as usize;
+            let (part, rest) = bytes.split_at(count);
+            match piece.from {
+                Source::File(_) => self.inner.write(part)?,
+                Source::Plain(_) => {
+                    let scratch = match &mut self.scratch {
+                        Some(scratch) => scratch,
+                        empty => {
+                            let scratch = self.store.scratch();
+                            empty.insert(scratch.map_err(|error| self.failure.keep(error))?)
+                        }
+                    };
+                    scratch.write(part).map_err(|error| self.failure.keep(error))?;
+                }
+            }
+            self.taken += count as u64;
+            bytes = rest;
+            self.pass_empty()?;
+        }
+        Ok(())
+    }
+
+    fn write_zeros(&mut self, mut len: u64) -> io::Result<()> {
+        while len > 0 {
+            let piece = *self.pieces.get(self.next).ok_or_else(|| io::Error::other("too much"))?;
+            let count = (piece.len - self.taken).min(len);
+            match piece.from {
+                Source::File(_) => {
+                    self.inner.write_zeros(count)?;
+                    self.taken += count;
+                    self.pass_empty()?;
+                }
+                Source::Plain(_) => {
+                    let zeros = [0; BUFFER];
+                    let mut left = count;
+                    while left > 0 {
+                        let part = left.min(BUFFER as u64);
+                        self.write(&zeros[..part as usize])?;
+                        left -= part;
+                    }
+                }
+            }
+            len -= count;
+        }
+        Ok(())
+    }
+}
+
+struct SinkWriter<'a>(&'a mut dyn Sink);
+
+impl Write for SinkWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An I/O error for which the real reason was kept.
+struct DiscardedIo(io::Error);
+
+impl From<DiscardedIo> for ApplyError {
+    fn from(DiscardedIo(error): DiscardedIo) -> Self {
+        ApplyError::Program(error.to_string())
+    }
+}

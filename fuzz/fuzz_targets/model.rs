@@ -34,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut decoder = Decoder::new(&stream[..]);
     // The second object meets models that have seen something.
-    for len in [len, len / 2] {
+    let objects = if mode & 32 != 0 { &[len, len / 2][..] } else { &[len] };
+    for len in objects.iter().copied() {
         let mut sink = Counted { left: len as u64 };
         match decoder.patch(&&base[..], len as u64, &mut sink) {
             Ok(()) => assert_eq!(sink.left, 0, "an object is made whole"),

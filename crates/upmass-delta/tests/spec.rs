@@ -1,4 +1,5 @@
-//! `spec/coder-lzma.md` of upmass-format against the code: every table and every worked example.
+//! `spec/coder-lzma.md` and `spec/coder-model.md` of upmass-format against the code: tables of
+//! numbers and every worked example.
 
 mod common;
 
@@ -6,15 +7,17 @@ use std::io::Read;
 
 use common::markdown::Spec;
 use common::{Noise, execute, segment_of, streams};
-use upmass_delta::CODER_LZMA;
+use upmass_delta::modelled::{self, Kind, Operation, TABLE_LOG2};
 use upmass_delta::patch::Copied;
 use upmass_delta::stream::{
     MIN_DICTIONARY_LOG2, SLACK, StreamDecoder, encode, max_dictionary_log2,
 };
+use upmass_delta::{CODER_LZMA, CODER_MODEL};
 use upmass_format::payload::Stream;
 use upmass_format::wire::{Reader, put_varint};
 
 const SPEC: Spec = Spec(include_str!("../../upmass-format/spec/coder-lzma.md"));
+const MODEL: Spec = Spec(include_str!("../../upmass-format/spec/coder-model.md"));
 
 #[test]
 fn limits() {
@@ -93,4 +96,128 @@ fn kinds_of_operations() {
     let copied = streams(b"abc", b"abc", &[Copied { new: 0, old: 0, len: 3 }]);
     assert_eq!(u64::from(copied.copy[1] & 1), kinds["copy"]);
     assert_eq!(copied.copy[1] >> 1, 3);
+}
+
+/// The code of coder 2, whose constants nobody else needs.
+const SOURCES: [(&str, &str); 8] = [
+    ("modelled", include_str!("../src/modelled.rs")),
+    ("history", include_str!("../src/history.rs")),
+    ("elf", include_str!("../src/machine/elf.rs")),
+    ("field", include_str!("../src/machine/field.rs")),
+    ("scan", include_str!("../src/machine/scan.rs")),
+    ("bits", include_str!("../src/model/bits.rs")),
+    ("bytes", include_str!("../src/model/bytes.rs")),
+    ("range", include_str!("../src/model/range.rs")),
+];
+
+/// The value of a constant that is a number, or a number shifted by another.
+fn constant(name: &str) -> u64 {
+    let (module, name) = name.split_once("::").unwrap();
+    let (_, source) = SOURCES.iter().find(|source| source.0 == module).unwrap();
+    let start = format!("const {name}: ");
+    let line = source.lines().find_map(|line| line.split_once(&start)).unwrap().1;
+    let value = line.split_once(" = ").unwrap().1.trim_end_matches(';');
+    let (number, shift) = value.split_once(" << ").unwrap_or((value, "0"));
+    number.parse::<u64>().unwrap() << shift.parse::<u32>().unwrap()
+}
+
+#[test]
+fn limits_of_coder_2() {
+    MODEL.check_numbers(
+        "Limits",
+        &[
+            ("coder", CODER_MODEL.into()),
+            ("table, at least, as a power of two", TABLE_LOG2.0.into()),
+            ("table, at most, as a power of two", TABLE_LOG2.2.into()),
+            ("bytes that may be read behind the end", constant("range::MAX_BEYOND")),
+            ("bytes of a stream that may be left at the end of a segment", SLACK as u64),
+        ],
+    );
+}
+
+#[test]
+fn constants_of_coder_2() {
+    let names = [
+        ("operations of a window", "modelled::MAX_OPERATIONS"),
+        ("content of a window, bytes", "modelled::WINDOW"),
+        ("chunk, bytes", "modelled::CHUNK"),
+        ("block, bytes", "modelled::BLOCK"),
+        ("start of the object, bytes", "modelled::START"),
+        ("learned targets, as a power of two", "modelled::LEARNED_LOG2"),
+        ("kinds of fields", "field::KINDS"),
+        ("program headers, section headers", "elf::MAX_HEADERS"),
+        ("names of sections, bytes", "elf::MAX_NAMES"),
+        ("x86 before", "scan::X86_BEFORE"),
+        ("a64 around", "scan::A64_AROUND"),
+        ("arm before", "scan::ARM_BEFORE"),
+        ("arm behind", "scan::ARM_AFTER"),
+        ("arm instructions ahead", "scan::ARM_AHEAD"),
+        ("record of unwind information, bytes", "scan::RECORD"),
+        ("between known starts", "scan::STEP"),
+        ("contexts of a byte", "bytes::CONTEXTS"),
+        ("cells in a group", "bytes::GROUP"),
+        ("cells of worth", "bytes::WORTH"),
+        ("modelled bits of a number", "bits::MODELLED"),
+        ("history, bytes", "history::SIZE"),
+        ("places of the history, as a power of two", "history::PLACES_LOG2"),
+        ("least length of the history", "history::LEAST"),
+        ("distance of places in copies", "history::SPARSE"),
+    ];
+    let expected = names.map(|(name, constant_name)| (name, constant(constant_name)));
+    MODEL.check_numbers("Constants", &expected);
+}
+
+#[test]
+fn meanings_of_coder_2() {
+    let source = include_str!("../src/machine/elf.rs");
+    let variants = source.split_once("enum Meaning {").unwrap().1.split_once('}').unwrap().0;
+    let variants = variants.lines().map(str::trim).filter(|line| line.ends_with(','));
+    let names = [
+        ("plain", "Plain"),
+        ("x86", "X86"),
+        ("a64", "A64"),
+        ("arm", "Arm"),
+        ("rela", "Rela64"),
+        ("rel", "Rel32"),
+        ("symbols, 64 bits", "Symbols64"),
+        ("symbols, 32 bits", "Symbols32"),
+        ("unwind", "Unwind"),
+        ("unwind index", "UnwindIndex"),
+        ("ARM index", "ArmIndex"),
+        ("data, 64 bits", "Data64"),
+        ("data, 32 bits", "Data32"),
+        ("constants", "Constants"),
+    ];
+    assert!(variants.eq(names.map(|(_, variant)| format!("{variant},"))));
+    let numbers: Vec<_> =
+        names.iter().zip(0..).map(|((name, _), number)| (*name, number)).collect();
+    MODEL.check_numbers("Meanings", &numbers);
+}
+
+#[test]
+fn the_table_of_probabilities_follows_its_formula() {
+    let source = include_str!("../src/model/logistic.rs");
+    let table = source.split_once("= [").unwrap().1.split_once(']').unwrap().0;
+    let table: Vec<f64> =
+        table.split(',').filter_map(|number| number.trim().parse().ok()).collect();
+    let formula = (0..193).map(|i| {
+        let logit = f64::from(32 * i - 3072) / 256.0;
+        (65536.0 / (1.0 + (-logit).exp())).round().clamp(1.0, 65535.0)
+    });
+    assert!(formula.eq(table));
+}
+
+#[test]
+fn worked_example_of_coder_2() {
+    let base = &b"the tide is low, the sea is calm"[..];
+    let new = &b"the tide is low; the sea is calm."[..];
+    let operations =
+        [Operation { kind: Kind::Copy(0), len: 32 }, Operation { kind: Kind::Literal, len: 1 }];
+    let mut encoder = modelled::Encoder::with_table(TABLE_LOG2.0);
+    encoder.object(&base, &new, &operations).unwrap();
+    MODEL.check_example("Worked example", &encoder.finish());
+    let mut made = Vec::new();
+    let example = MODEL.example("Worked example");
+    modelled::Decoder::new(&example[..]).patch(&base, new.len() as u64, &mut made).unwrap();
+    assert_eq!(made, new);
 }

@@ -2,8 +2,8 @@
 //!
 //! Bytes in, bytes out: nothing here opens a file. What a device decodes with is in [`stream`]
 //! and [`patch`]; the build host adds [`find`] and the encoders (feature `encoder`). A coder is a
-//! number in each segment of an update ([`CODER_LZMA`]), so that a stronger one can be put
-//! beside this one without a device misreading what it does not know.
+//! number in each segment of an update ([`CODER_MODEL`]), so that a stronger one can be put
+//! beside these without a device misreading what it does not know.
 //!
 //! Read first: [`coder::Decoder`], [`modelled::Encoder`], [`align::align`].
 

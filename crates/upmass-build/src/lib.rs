@@ -28,3 +28,4 @@ mod update;
 pub use changes::{Change, ChangeKind, changes};
 pub use error::{BuildError, Result};
 pub use update::{Built, Effort, Options, Payload, Progress, Summary, build_payload, build_update};
+pub use upmass_delta::Section;

@@ -139,6 +139,9 @@ pub struct Update {
     /// What is dearer: bytes (small), or time on the device (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
+    /// Show what the bytes are spent on
+    #[arg(long)]
+    pub explain: bool,
     /// Memory of the device, in MiB: compressed parts of files are unpacked, patched and packed
     /// again where that needs no more
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
@@ -293,6 +296,9 @@ pub struct Delta {
     /// What is dearer: bytes (small), or time to patch (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
+    /// Show what the bytes are spent on
+    #[arg(long)]
+    pub explain: bool,
     /// Memory of the device, in MiB: compressed parts of files are unpacked, patched and packed
     /// again where that needs no more
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]

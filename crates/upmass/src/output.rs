@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use upmass_build::{Section, Summary};
 use upmass_format::payload::{STREAMS, Stream};
 
 use crate::Outcome;
@@ -80,4 +81,40 @@ pub fn percent(part: u64, all: u64) -> String {
 /// A note for people on stderr.
 pub fn note(text: impl std::fmt::Display) {
     eprintln!("upmass: {text}");
+}
+
+/// What the bytes of content are spent on, as JSON.
+pub fn spent(summary: &Summary) -> Map<String, Value> {
+    let bytes =
+        |(section, bytes): &(Section, f64)| (section.word().to_owned(), (*bytes as u64).into());
+    summary.spent.iter().map(bytes).collect()
+}
+
+/// Prints what the bytes of an update or a patch are spent on.
+pub fn explain(summary: &Summary, total: u64) -> Outcome {
+    let mut rows = Vec::new();
+    let mut row = |count: u64, what: &str| {
+        rows.push(vec![bytes(count), percent(count, total), what.to_owned()]);
+    };
+    let streams = summary.streams.iter().sum::<u64>();
+    row(total - streams, "head and framing");
+    row(summary.streams[Stream::Program as usize], "program: what to make from what");
+    row(summary.streams[Stream::Tree as usize], "tree: names, modes and what else is metadata");
+    for (section, count) in &summary.spent {
+        let what = match section {
+            Section::Control => "control: what is copied from where",
+            Section::Code => "code: instructions in copies that are not as predicted",
+            Section::Data => "data: the same of other content",
+            Section::Tables => "tables: the same of relocations and symbols",
+            Section::Unwind => "unwind: the same of unwind tables",
+            Section::Literal => "literal: content that no base has",
+        };
+        row(*count as u64, what);
+    }
+    if summary.spent.is_empty() {
+        for stream in [Stream::Copy, Stream::Residue, Stream::Literal] {
+            row(summary.streams[stream as usize], stream.word());
+        }
+    }
+    table(&rows)
 }

@@ -280,3 +280,22 @@ fn an_interrupted_command_leaves_nothing() {
     assert!(!child.wait().unwrap().success());
     assert_eq!(names(&place), ["keys", "new", "old"]);
 }
+
+#[test]
+fn what_the_bytes_are_spent_on_adds_up() {
+    for effort in ["small", "fast"] {
+        let place = Place::new();
+        ordinary(&place.path("old"), 1);
+        ordinary(&place.path("new"), 2);
+        let shown =
+            place.succeed(&["delta", "old", "new", "-o", "p", "--explain", "--effort", effort]);
+        let number = |line: &str| -> i64 {
+            let digits: String = line.trim_start().chars().take_while(|c| *c != ' ').collect();
+            digits.replace(',', "").parse().unwrap()
+        };
+        let mut lines = shown.lines();
+        let total = number(lines.next().unwrap());
+        let sum: i64 = lines.map(number).sum();
+        assert!((total - sum).abs() <= 16, "{shown}");
+    }
+}

@@ -53,6 +53,7 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
             "patched",
             "patched_bytes",
             "streams",
+            "spent",
         ],
     );
     check(
@@ -108,6 +109,7 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
             "patched",
             "patched_bytes",
             "streams",
+            "spent",
         ],
     );
     check(&["patch", "one", "p", "-o", "three"], &["path", "kind", "entries", "bytes"]);

@@ -75,6 +75,7 @@ pub fn run(arguments: &Delta) -> Outcome {
             "patched": summary.patched,
             "patched_bytes": summary.patched_bytes,
             "streams": output::streams(&summary.streams),
+            "spent": output::spent(&summary),
         }));
     }
     output::line(&format!("{} bytes  {}", output::bytes(bytes), output.display()))?;
@@ -85,5 +86,5 @@ pub fn run(arguments: &Delta) -> Outcome {
         output::bytes(summary.patched),
         output::bytes(summary.patched_bytes),
     ));
-    Ok(())
+    if arguments.explain { output::explain(&summary, bytes) } else { Ok(()) }
 }

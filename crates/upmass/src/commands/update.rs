@@ -84,6 +84,7 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "patched": summary.patched,
             "patched_bytes": summary.patched_bytes,
             "streams": output::streams(&summary.streams),
+            "spent": output::spent(summary),
         }));
     }
     output::line(&format!("{} bytes  {}", output::bytes(bytes), arguments.output.display()))?;
@@ -97,5 +98,5 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
         output::bytes(built.front.header.memory_kib),
         output::bytes(built.front.header.space_kib),
     ));
-    Ok(())
+    if arguments.explain { output::explain(summary, bytes) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use upmass_build::{Effort, Options};
 
 /// Updates for devices that are expensive to reach.
 ///
@@ -136,6 +137,20 @@ pub struct Update {
     /// Do not sign
     #[arg(long, conflicts_with = "key")]
     pub unsigned: bool,
+    #[command(flatten)]
+    pub build: BuildArguments,
+    /// New content after which a device can go on when it is interrupted, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub segment: u64,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// How an update or a patch is built.
+#[derive(Debug, Args)]
+pub struct BuildArguments {
     /// What is dearer: bytes (small), or time on the device (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
@@ -146,16 +161,21 @@ pub struct Update {
     /// again where that needs no more
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub device_memory: u64,
-    /// New content after which a device can go on when it is interrupted, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
-    pub segment: u64,
     /// Memory for matching, in MiB; a single large file may need more
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub memory: u64,
-    #[command(flatten)]
-    pub store: StoreArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
+}
+
+impl BuildArguments {
+    /// The options of the build, but for segments.
+    pub fn options(&self) -> Options {
+        Options {
+            memory: self.memory << 20,
+            effort: self.effort.into(),
+            device_memory: self.device_memory << 20,
+            ..Options::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -293,19 +313,8 @@ pub struct Delta {
     /// The patch file to write; nothing may be there
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// What is dearer: bytes (small), or time to patch (fast)
-    #[arg(long, value_enum, default_value_t)]
-    pub effort: EffortArgument,
-    /// Show what the bytes are spent on
-    #[arg(long)]
-    pub explain: bool,
-    /// Memory of the device, in MiB: compressed parts of files are unpacked, patched and packed
-    /// again where that needs no more
-    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
-    pub device_memory: u64,
-    /// Memory for matching, in MiB; a single large file may need more
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
-    pub memory: u64,
+    #[command(flatten)]
+    pub build: BuildArguments,
     #[command(flatten)]
     pub json: JsonArgument,
 }
@@ -333,7 +342,7 @@ pub enum EffortArgument {
     Fast,
 }
 
-impl From<EffortArgument> for upmass_build::Effort {
+impl From<EffortArgument> for Effort {
     fn from(argument: EffortArgument) -> Self {
         match argument {
             EffortArgument::Small => Self::Small,

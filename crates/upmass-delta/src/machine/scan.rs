@@ -261,7 +261,10 @@ impl Chunk<'_> {
             let code = word(self.around, at);
             let raw = u64::from(code);
             let own = self.address(at);
-            let relative = |shape: Shape| own.wrapping_add((shape.get(raw) << 2) as u64);
+            let branch = |out: &mut Scanned, shape: Shape, kind| {
+                let target = own.wrapping_add((shape.get(raw) << 2) as u64);
+                self.push(out, at, shape, Relation::Relative(0), target, kind);
+            };
             let register = (code & 31) as usize;
             let mut written = None;
             let class = 4 + ((code >> 25 & 15) >> 1) as u8;
@@ -270,44 +273,16 @@ impl Chunk<'_> {
             }
             if code & 0x7c00_0000 == 0x1400_0000 {
                 let kind = if code >> 31 == 1 { 0 } else { 3 };
-                self.push(
-                    out,
-                    at,
-                    Shape::Branch26,
-                    Relation::Relative(0),
-                    relative(Shape::Branch26),
-                    kind,
-                );
+                branch(out, Shape::Branch26, kind);
                 if kind == 0 {
                     pages[..19].fill((u64::MAX, 0));
                 }
             } else if code & 0xff00_0000 == 0x5400_0000 || code & 0x7e00_0000 == 0x3400_0000 {
-                self.push(
-                    out,
-                    at,
-                    Shape::Branch19,
-                    Relation::Relative(0),
-                    relative(Shape::Branch19),
-                    5,
-                );
+                branch(out, Shape::Branch19, 5);
             } else if code & 0x7e00_0000 == 0x3600_0000 {
-                self.push(
-                    out,
-                    at,
-                    Shape::Branch14,
-                    Relation::Relative(0),
-                    relative(Shape::Branch14),
-                    6,
-                );
+                branch(out, Shape::Branch14, 6);
             } else if code & 0x3b00_0000 == 0x1800_0000 {
-                self.push(
-                    out,
-                    at,
-                    Shape::Branch19,
-                    Relation::Relative(0),
-                    relative(Shape::Branch19),
-                    7,
-                );
+                branch(out, Shape::Branch19, 7);
                 written = Some(register);
             } else if code & 0x9f00_0000 == 0x1000_0000 {
                 let target = own.wrapping_add(Shape::Adr.get(raw) as u64);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 
 use serde_json::json;
-use upmass_build::{Options, build_payload};
+use upmass_build::build_payload;
 use upmass_format::patch::{HEAD_LEN, Head, OldPrefix};
 use upmass_format::update::BasePrefix;
 
@@ -39,12 +39,7 @@ pub fn run(arguments: &Delta) -> Outcome {
         );
         return Err(Failure::new(Kind::NothingToDo, message));
     }
-    let options = Options {
-        memory: arguments.memory << 20,
-        effort: arguments.effort.into(),
-        device_memory: arguments.device_memory << 20,
-        ..Options::default()
-    };
+    let options = arguments.build.options();
     let bar = progress::bytes("matching", Some(0));
     let payload = build_payload(&store, Some(base), target, &options, &|progress| {
         bar.set_length(progress.total);
@@ -86,5 +81,5 @@ pub fn run(arguments: &Delta) -> Outcome {
         output::bytes(summary.patched),
         output::bytes(summary.patched_bytes),
     ));
-    if arguments.explain { output::explain(&summary, bytes) } else { Ok(()) }
+    if arguments.build.explain { output::explain(&summary, bytes) } else { Ok(()) }
 }

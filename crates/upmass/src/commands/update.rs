@@ -34,12 +34,7 @@ pub fn run(arguments: &Update) -> Outcome {
     let store = releases::open(&arguments.store, &words)?;
     let base = old.map(|word| releases::find(&store, word)).transpose()?.map(|(id, _)| id);
     let (target, _) = releases::find(&store, new)?;
-    let options = Options {
-        segment: arguments.segment << 20,
-        memory: arguments.memory << 20,
-        effort: arguments.effort.into(),
-        device_memory: arguments.device_memory << 20,
-    };
+    let options = Options { segment: arguments.segment << 20, ..arguments.build.options() };
     let bar = progress::bytes("matching", Some(0));
     let built = build_update(&store, base, target, &signing, &options, &|progress| {
         bar.set_length(progress.total);
@@ -98,5 +93,5 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
         output::bytes(built.front.header.memory_kib),
         output::bytes(built.front.header.space_kib),
     ));
-    if arguments.explain { output::explain(summary, bytes) } else { Ok(()) }
+    if arguments.build.explain { output::explain(summary, bytes) } else { Ok(()) }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
+use upmass_delta::find::MAX_OLD;
 use upmass_member::expanded::{Member, Source, Total, pieces};
 use upmass_member::recognise::{Limits, find_members};
 use upmass_member::{memory, unpack, unpack_memory};
 
 /// Longer files are not looked into.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
-/// The longest plain content of a member.
-const MAX_PLAIN: u64 = 256 << 20;
+/// What would be longer with its members unpacked stays packed: it could not be searched whole.
+const MAX_EXPANDED: u64 = MAX_OLD as u64;
 
 /// Members of an object and of its base that are unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +23,7 @@ impl Members {
     /// Members that have changed, and those of the base that they may come from. What the device
     /// needs for each is at most `max_memory` bytes.
     pub(crate) fn find(old: &[u8], new: &[u8], max_memory: u64) -> Self {
-        let limits = Limits { max_plain: MAX_PLAIN, max_memory, ..Limits::default() };
+        let limits = Limits { max_plain: MAX_EXPANDED, max_memory, ..Limits::default() };
         let mut found = find_members(new, &limits);
         if found.is_empty() {
             return Self::default();
@@ -35,7 +36,10 @@ impl Members {
         let after: HashSet<Vec<u8>> = found.iter().map(|member| packed(new, member)).collect();
         found.retain(|member| !before.contains(&packed(new, member)));
         base.retain(|member| !after.contains(&packed(old, member)));
-        if found.is_empty() {
+        let fits = |content: &[u8], members: &[Member]| {
+            expanded_len(content.len() as u64, members) <= MAX_EXPANDED
+        };
+        if found.is_empty() || !fits(old, &base) || !fits(new, &found) {
             return Self::default();
         }
         Self { old: base, new: found }
@@ -53,6 +57,11 @@ impl Members {
         let old: u64 = self.old.iter().map(|member| member.lengths.plain).sum();
         old + self.new.iter().map(|member| member.lengths.plain).max().unwrap_or(0)
     }
+}
+
+/// The length of a content with these members unpacked.
+pub(crate) fn expanded_len(len: u64, members: &[Member]) -> u64 {
+    members.iter().fold(len, |len, member| len - member.lengths.packed + member.lengths.plain)
 }
 
 /// The content with these members unpacked.
@@ -91,4 +100,58 @@ pub(crate) fn may_have_members(content: &[u8]) -> bool {
         b"MZ",
     ];
     STARTS.iter().any(|start| content.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use upmass_member::{Lengths, Recipe};
+
+    #[test]
+    fn lengths_are_those_of_the_expanded_content() {
+        let recipe = Recipe::from_bytes(&[5, 1, 9]).unwrap();
+        let member = |offset, packed, plain| Member {
+            offset,
+            lengths: Lengths { packed, plain },
+            recipe: recipe.clone(),
+        };
+        assert_eq!(expanded_len(100, &[]), 100);
+        assert_eq!(expanded_len(100, &[member(0, 60, 1000), member(60, 40, 7)]), 1007);
+    }
+
+    #[test]
+    fn what_would_be_too_long_to_search_stays_packed() {
+        // An archive of one entry that is mostly zeros: small when packed.
+        let pack = |first: u8, len: usize| {
+            let mut plain = vec![0; len];
+            plain[0] = first;
+            let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3];
+            // gzip -9, with its trailer.
+            let recipe = Recipe::from_bytes(&[1, 0x19]).unwrap();
+            let mut sized = Counted(0);
+            let longest = Lengths { packed: u64::MAX, plain: len as u64 };
+            let _ = upmass_member::repack(&recipe, longest, &mut &plain[..], &mut sized);
+            let lengths = Lengths { packed: sized.0, plain: len as u64 };
+            upmass_member::repack(&recipe, lengths, &mut &plain[..], &mut out).unwrap();
+            out
+        };
+        let [old, new] = [1, 2].map(|first| pack(first, 1 << 20));
+        assert_eq!(Members::find(&old, &new, 1 << 30).new.len(), 1);
+        // Members that fit one by one, but not together.
+        let many = |one: &[u8]| one.repeat((MAX_EXPANDED >> 20) as usize + 1);
+        assert_eq!(Members::find(&many(&old), &many(&new), 1 << 30), Members::default());
+    }
+
+    struct Counted(u64);
+
+    impl std::io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 }

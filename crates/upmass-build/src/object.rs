@@ -6,6 +6,7 @@ use upmass_delta::patch::{Base, Buffered, Copied, Encoder, RawStreams};
 use upmass_delta::stream::estimate;
 use upmass_disk::ReadAt;
 use upmass_format::ObjectId;
+use upmass_member::expanded::Member;
 use upmass_store::Store;
 
 use crate::members::{MAX_FILE, Members, expand, may_have_members};
@@ -34,7 +35,8 @@ pub(crate) fn memory_for(new: u64, base: Option<u64>) -> u64 {
         Some(old) if old <= MAX_WHOLE_BASE => old,
         Some(_) => 2 * WINDOW,
     };
-    4 * new + (1 + upmass_delta::find::MEMORY_PER_OLD_BYTE) * old
+    // Both as they are and without addresses, and what searching takes.
+    4 * new + (2 + upmass_delta::find::MEMORY_PER_OLD_BYTE) * old
 }
 
 /// How a new object comes from its base.
@@ -54,13 +56,7 @@ pub(crate) fn find(
     new: (ObjectId, u64),
     base: Option<(ObjectId, u64)>,
     effort: Effort,
-    max_packer: u64,
 ) -> Result<Found> {
-    if effort == Effort::Small
-        && let Some(found) = find_with_members(store, new, base, max_packer)?
-    {
-        return Ok(found);
-    }
     let (new_id, new_len) = new;
     let new_file = store.open_object(new_id)?;
     let base = match base {
@@ -90,33 +86,44 @@ pub(crate) fn find(
     Ok(Found { copies, members: Members::default(), streams: encoder.map(Encoder::finish) })
 }
 
-/// Finds what a new object with compressed members copies, all unpacked. `None` without such
-/// members.
-fn find_with_members(
+/// The compressed members of a new object and its base that are worth unpacking. `None`: there
+/// are none.
+pub(crate) fn members(
     store: &Store,
     (id, len): (ObjectId, u64),
     base: Option<(ObjectId, u64)>,
     max_packer: u64,
-) -> Result<Option<Found>> {
-    let base = base.filter(|(_, len)| *len <= MAX_FILE);
+) -> Result<Option<Members>> {
     if len > MAX_FILE || !may_have_members(&read_start(store, id, 8)?) {
         return Ok(None);
     }
     let new = read_start(store, id, len as usize)?;
-    let old = match base {
+    let old = match base.filter(|(_, len)| *len <= MAX_FILE) {
         Some((id, len)) => read_start(store, id, len as usize)?,
         None => Vec::new(),
     };
-    let mut members = Members::find(&old, &new, max_packer);
-    if members.new.is_empty() {
-        return Ok(None);
-    }
-    let (old, new) = (expand(&old, &members.old), expand(&new, &members.new));
-    let copies = worthwhile_copies(&old, &new, align);
+    Ok(Some(Members::find(&old, &new, max_packer)).filter(|members| !members.new.is_empty()))
+}
+
+/// Finds what a new object copies from its base, with these members unpacked.
+pub(crate) fn find_unpacked(
+    store: &Store,
+    new: ObjectId,
+    base: Option<ObjectId>,
+    mut members: Members,
+) -> Result<Found> {
+    let unpacked = |id, members: &[Member]| {
+        Ok::<_, BuildError>(expand(&read_start(store, id, MAX_FILE as usize)?, members))
+    };
+    let new = unpacked(new, &members.new)?;
+    let copies = match base {
+        Some(base) => worthwhile_copies(&unpacked(base, &members.old)?, &new, align),
+        None => Vec::new(),
+    };
     if copies.is_empty() {
         members.old.clear();
     }
-    Ok(Some(Found { copies, members, streams: None }))
+    Ok(Found { copies, members, streams: None })
 }
 
 /// An object of the store as the encoder reads it.

@@ -12,13 +12,13 @@ use upmass_format::update::{
 };
 use upmass_format::wire::put_varint;
 use upmass_format::{ObjectId, ReleaseId};
-use upmass_member::expanded::Member;
 use upmass_sign::SecretKey;
 use upmass_store::Store;
 
 use crate::bases::{BaseChooser, ChosenBase};
 use crate::budget::Budget;
 use crate::diff::{NewObject, TreeDiff};
+use crate::members::expanded_len;
 use crate::object::{self, Found};
 use crate::old::OldTrees;
 use crate::segment::{EncodedSegment, Segment, Source};
@@ -348,19 +348,14 @@ impl Work<'_> {
         for (new, (base, found)) in self.objects[group].iter().zip(encoded) {
             summary.objects += 1;
             summary.object_bytes += new.size;
-            let grown = |size: u64, members: &[Member]| {
-                members
-                    .iter()
-                    .fold(size, |size, member| size - member.lengths.packed + member.lengths.plain)
-            };
             segment.members(&found.members);
-            let new_len = grown(new.size, &found.members.new);
+            let new_len = expanded_len(new.size, &found.members.new);
             let step = match base {
                 None => Step::Whole(new_len),
                 Some(base) => {
                     summary.patched += 1;
                     summary.patched_bytes += new.size;
-                    let base_len = grown(base.size, &found.members.old);
+                    let base_len = expanded_len(base.size, &found.members.old);
                     let growth = new_len.wrapping_sub(base_len) as i64;
                     match old.place(base.id).filter(|_| !base.is_here) {
                         None => Step::PatchHere(growth),
@@ -385,13 +380,33 @@ impl Work<'_> {
         budget: &Budget,
     ) -> Result<(Option<ChosenBase>, Found)> {
         let base = self.chooser.choose(new)?;
-        let _share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
         let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
-        let fixed = upmass_delta::modelled::DECODER_MEMORY + (FIXED_MEMORY_KIB << 10);
-        let packer = self.options.device_memory.saturating_sub(fixed);
-        let Options { effort, .. } = *self.options;
-        let found = object::find(self.store, (new.id, new.size), from, effort, packer)?;
+        let to = (new.id, new.size);
+        let effort = self.options.effort;
+        let mut share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
+        let members = match effort {
+            Effort::Small => object::members(self.store, to, from, self.max_packer())?,
+            Effort::Fast => None,
+        };
+        let found = match members {
+            None => object::find(self.store, to, from, effort)?,
+            Some(members) => {
+                // Given back before more is asked for, so that nobody waits for another.
+                drop(share);
+                let old = base.map(|base| expanded_len(base.size, &members.old));
+                let new_len = expanded_len(new.size, &members.new);
+                share = budget.take(object::memory_for(new_len, old));
+                object::find_unpacked(self.store, new.id, base.map(|base| base.id), members)?
+            }
+        };
+        drop(share);
         Ok((base.filter(|_| !found.copies.is_empty()), found))
+    }
+
+    /// What a packer may take on the device, in bytes.
+    fn max_packer(&self) -> u64 {
+        let fixed = upmass_delta::modelled::DECODER_MEMORY + (FIXED_MEMORY_KIB << 10);
+        self.options.device_memory.saturating_sub(fixed)
     }
 }
 

@@ -99,7 +99,7 @@ def run(words_and_environment, directory, package):
     try:
         subprocess.run(words, cwd=directory, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise Unavailable(f"{package.spec}: {words[0]} is not installed: run ./setup bench") from None
+        raise Unavailable(f"{package.spec}: {words[0]} is not installed: install it, or run ./setup") from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip() or "it said nothing").splitlines()[-1]
         raise Unavailable(f"{package.spec} for {package.platform}: `{' '.join(words)}` failed: {said}: check the network; "

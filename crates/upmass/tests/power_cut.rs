@@ -1,6 +1,8 @@
 //! Applying and collecting on a simulated disk that loses power at every step, and then keeps
 //! nothing, everything or a random part of what was not synced.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -162,6 +164,11 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         let name = Name::new(format!("file{file}")).unwrap();
         children.insert(name, Child::Leaf(meta.clone(), node));
     }
+    // Unpacked it is too long to stay in memory.
+    let packed = common::packed(&["gzip", "-9n"], &common::text(version.into(), 300_000));
+    let id = store.put(&packed).unwrap();
+    let node = Node::Object { size: packed.len() as u64, id };
+    children.insert(Name::new("log.gz".to_owned()).unwrap(), Child::Leaf(meta, node));
     let root = Directory { meta: Meta { mode: 0o755, ..Meta::default() }, children };
     let tree = store.put(&root.to_bytes(MtimePolicy::Normalised).unwrap()).unwrap();
     let component = Component {

@@ -116,7 +116,7 @@ fn noise_is_stored_and_zeros_cost_nothing() {
 
 #[test]
 fn text_is_smaller_than_with_lzma() {
-    let text = include_bytes!("../src/modelled.rs");
+    let text = include_bytes!("../../../ARCHITECTURE.md");
     let mut encoder = Encoder::new();
     encoder.object(&&[][..], &&text[..], &operations(&[], &&text[..]).unwrap()).unwrap();
     let (small, other) = (encoder.finish().len(), with_coder_1(b"", text));

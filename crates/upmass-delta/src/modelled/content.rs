@@ -1,0 +1,264 @@
+//! What is copied: predicted by what the base has, its fields corrected.
+
+use super::learned::Learned;
+use super::models::Models;
+use crate::machine::{Field, Meaning, Relation, Scanned, Scanner, Shape};
+use crate::map::Map;
+use crate::model::range::{Coding, Section};
+
+/// In chunks that are not exact, blocks of this length may be.
+const BLOCK: usize = 64;
+
+/// What a field may read now, likeliest first.
+struct Candidates {
+    values: [i64; 4],
+    /// Which sort of guess each is: learned, mapped, as it was, grown like the last.
+    sorts: [u8; 4],
+    count: usize,
+    own: u64,
+}
+fn section_of(meaning: Meaning) -> Section {
+    match meaning {
+        Meaning::X86 | Meaning::A64 | Meaning::Arm => Section::Code,
+        Meaning::Plain | Meaning::Data64 | Meaning::Data32 | Meaning::Constants => Section::Data,
+        Meaning::Unwind | Meaning::UnwindIndex | Meaning::ArmIndex => Section::Unwind,
+        _ => Section::Tables,
+    }
+}
+/// One object on its way.
+pub(super) struct Work<'a> {
+    pub(super) models: &'a mut Models,
+    pub(super) learned: &'a mut Learned,
+    pub(super) map: Map,
+    pub(super) scanner: Scanner<'a>,
+    /// Pages that `adrp` has put into registers of the new code.
+    pub(super) pages: [u64; 32],
+    pub(super) before: [u8; 2],
+    /// Offset in the new content.
+    pub(super) new: u64,
+    pub(super) start: Vec<u8>,
+}
+
+impl Work<'_> {
+    fn candidates(&self, field: &Field, old: &[u8], chunk: u64) -> Candidates {
+        let at = field.at as usize;
+        let raw = raw(&old[at..], field.shape);
+        let was = field.shape.get(raw);
+        let offset = chunk + u64::from(field.at);
+        let (own, from) = match field.relation {
+            Relation::From(base) => (0, self.target(base)),
+            Relation::Offset(base) => (0, self.map.offset(base)),
+            Relation::Back => (offset, 0),
+            _ => (self.map.new.address(offset), 0),
+        };
+        let mapped = match field.relation {
+            Relation::Offset(_) | Relation::Back => self.map.offset(field.target),
+            _ => self.map.address(field.target),
+        };
+        let mut found = Candidates { values: [0; 4], sorts: [0; 4], count: 0, own };
+        let mut add = |value: i64, sort: u8| {
+            if !found.values[..found.count].contains(&value) {
+                found.values[found.count] = value;
+                found.sorts[found.count] = sort;
+                found.count += 1;
+            }
+        };
+        if (field.is_address() || matches!(field.relation, Relation::From(_)))
+            && let Some(target) = self.learned.get(field.target)
+        {
+            add(field.value(target, own, from), 0);
+        }
+        add(field.value(mapped, own, from), 1);
+        add(was, 2);
+        let growth = self.models.experience[usize::from(field.kind)].growth;
+        add(field.shape.signed(was.wrapping_add(growth)), 3);
+        found
+    }
+
+    fn target(&self, old: u64) -> u64 {
+        self.learned.get(old).unwrap_or_else(|| self.map.address(old))
+    }
+
+    /// Codes `old.bytes`, which go to `self.new`.
+    pub(super) fn chunk<C: Coding>(
+        &mut self,
+        coding: &mut C,
+        meaning: Meaning,
+        old: &Scanned,
+        actual: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        coding.section(section_of(meaning));
+        let len = old.bytes.len();
+        let mut predicted = old.bytes.clone();
+        if !self.map.is_still() {
+            for field in &old.fields {
+                let found = self.candidates(field, &old.bytes, self.new);
+                put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
+            }
+        }
+        let is_exact = self.models.exact(
+            coding,
+            0,
+            meaning,
+            self.before[0],
+            C::ENCODES && predicted == actual,
+        );
+        self.before[0] = self.before[0] << 1 | u8::from(!is_exact);
+        if is_exact {
+            self.models.history.extend(&predicted);
+            out.extend_from_slice(&predicted);
+            return;
+        }
+        let fields: &[Field] = if self.map.is_still() { &[] } else { &old.fields };
+        let mut next = 0;
+        let mut at = 0;
+        while at < len {
+            // A field that starts in the block belongs to it as a whole.
+            let mut end = (at / BLOCK * BLOCK + BLOCK).min(len);
+            let count = fields[next..].iter().take_while(|f| (f.at as usize) < end).count();
+            let inside = &fields[next..next + count];
+            if let Some(last) = inside.last() {
+                end = end.max(last.at as usize + last.shape.width());
+            }
+            let wanted = C::ENCODES && predicted[at..end] == actual[at..end];
+            let is_exact = self.models.exact(coding, 1, meaning, self.before[1], wanted);
+            self.before[1] = self.before[1] << 1 | u8::from(!is_exact);
+            if is_exact {
+                self.models.history.extend(&predicted[at..end]);
+                out.extend_from_slice(&predicted[at..end]);
+            } else {
+                self.block(coding, meaning, old, inside, at..end, &predicted, actual, out);
+            }
+            next += count;
+            at = end;
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "they change together")]
+    fn block<C: Coding>(
+        &mut self,
+        coding: &mut C,
+        meaning: Meaning,
+        old: &Scanned,
+        fields: &[Field],
+        range: std::ops::Range<usize>,
+        predicted: &[u8],
+        actual: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let mut fields = fields.iter().peekable();
+        let mut at = range.start;
+        while at < range.end {
+            if let Some(field) = fields.next_if(|f| f.at as usize == at) {
+                let actual =
+                    if C::ENCODES { &actual[at..at + field.shape.width()] } else { &[][..] };
+                self.field(coding, meaning, field, old, actual, out);
+                at += field.shape.width();
+                continue;
+            }
+            let byte = if C::ENCODES { actual[at] } else { 0 };
+            let following = predicted.get(at + 1).copied().unwrap_or(0);
+            out.push(self.models.corrected(
+                coding,
+                meaning,
+                old.classes[at],
+                predicted[at],
+                following,
+                byte,
+            ));
+            at += 1;
+        }
+    }
+
+    fn field<C: Coding>(
+        &mut self,
+        coding: &mut C,
+        meaning: Meaning,
+        field: &Field,
+        old: &Scanned,
+        actual: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let at = field.at as usize;
+        let kind = usize::from(field.kind);
+        let shape = field.shape;
+        let width = shape.width();
+        let found = self.candidates(field, &old.bytes, self.new);
+        let was = raw(&old.bytes[at..], shape);
+        let now = if C::ENCODES { raw(actual, shape) } else { 0 };
+        let models = &mut *self.models;
+        let mut value = None;
+        for index in 0..found.count {
+            let sort = usize::from(found.sorts[index]);
+            let outcomes = models.experience[kind].outcomes[sort];
+            let context = (kind * 4 + sort) * 64 + usize::from(outcomes & 15) * 4 + index;
+            let guess = shape.put(was, found.values[index]);
+            let is_hit = models.hits[context].code(coding, C::ENCODES && guess == now);
+            models.experience[kind].outcomes[sort] = outcomes << 1 | u8::from(!is_hit);
+            if is_hit {
+                value = Some(found.values[index]);
+                break;
+            }
+        }
+        let result;
+        match value {
+            Some(value) => result = shape.put(was, value),
+            None => {
+                let is_beside_same = shape.mask() == u64::MAX
+                    || shape == Shape::Word
+                    || models.beside[kind]
+                        .code(coding, C::ENCODES && (now ^ was) & !shape.mask() & 0xffff_ffff == 0);
+                if is_beside_same {
+                    let best = found.values[0];
+                    let growth = shape.signed(shape.get(now).wrapping_sub(best));
+                    let growth = models.growths[kind].signed(coding, growth);
+                    let value = shape.signed(best.wrapping_add(growth));
+                    result = shape.put(was, value);
+                    models.experience[kind].growth = value.wrapping_sub(shape.get(was));
+                } else {
+                    let guess = shape.put(was, found.values[0]).to_le_bytes();
+                    let mut bytes = [0; 8];
+                    for index in 0..width {
+                        let byte = if C::ENCODES { actual[index] } else { 0 };
+                        let following = guess[(index + 1) & 7];
+                        let class = old.classes[at + index];
+                        bytes[index] =
+                            models.corrected(coding, meaning, class, guess[index], following, byte);
+                    }
+                    out.extend_from_slice(&bytes[..width]);
+                    return;
+                }
+            }
+        }
+        let bytes = result.to_le_bytes();
+        self.models.history.extend(&bytes[..width]);
+        out.extend_from_slice(&bytes[..width]);
+        self.learn(field, shape.get(result), result, found.own);
+    }
+
+    /// Remembers what a field turned out to be.
+    fn learn(&mut self, field: &Field, value: i64, raw: u64, own: u64) {
+        if !field.is_address() {
+            return;
+        }
+        if field.relation == Relation::Page {
+            self.pages[raw as usize & 31] = field.target_of(value, own, 0);
+            return;
+        }
+        let page = match field.relation {
+            Relation::BelowPage => self.pages[(raw >> 5) as usize & 31],
+            _ => 0,
+        };
+        let target = field.target_of(value, own, page);
+        self.learned.set(field.target, target);
+    }
+}
+fn raw(bytes: &[u8], shape: Shape) -> u64 {
+    bytes[..shape.width()].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+pub(crate) fn put(bytes: &mut [u8], shape: Shape, value: i64) {
+    let raw = shape.put(raw(bytes, shape), value);
+    bytes[..shape.width()].copy_from_slice(&raw.to_le_bytes()[..shape.width()]);
+}

@@ -6,14 +6,19 @@
 //! point can be enumerated. [`FaultVolume`] wraps a volume and kills the process or fills the
 //! disk at a chosen step.
 //!
+//! A [`Disk`] is what holds partitions: [`FileDisk`] is a block device or an image, [`SimDisk`]
+//! loses power.
+//!
 //! This crate knows nothing of objects, trees and releases.
 
 mod dir;
+mod disk;
 mod fault;
 mod sim;
 mod volume;
 
 pub use dir::DirVolume;
+pub use disk::{Disk, DiskRange, FileDisk, Flushes, Region, SECTOR_LEN, SharedDisk, SimDisk};
 pub use fault::{Fault, FaultVolume, StepCounter};
 pub use sim::{SimVolume, Survivors};
 pub use volume::{DiskError, Entry, EntryKind, Lock, LockMode, ReadAt, Result, Volume, WriteFile};

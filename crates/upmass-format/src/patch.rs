@@ -113,7 +113,13 @@ impl Head {
 /// the tree.
 pub fn release(kind: Kind, tree: TreeId) -> Release {
     let install = InstallPath::new(b"/").expect("an absolute path");
-    let component = Component { name: COMPONENT.into(), install, references: Vec::new(), tree };
+    let component = Component {
+        name: COMPONENT.into(),
+        install,
+        references: Vec::new(),
+        labels: BTreeMap::new(),
+        tree,
+    };
     let system = System {
         name: COMPONENT.into(),
         labels: BTreeMap::new(),

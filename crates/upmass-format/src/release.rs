@@ -12,8 +12,11 @@ use crate::{FormatError, ObjectHasher, ReleaseId, Result, TreeId, TreePath};
 
 /// The first bytes of a release.
 pub const MAGIC: [u8; 4] = *b"UPMR";
-/// The version of the encoding.
+/// The version of the encoding of a release whose components have no labels.
 pub const VERSION: u8 = 1;
+/// The version of the encoding of a release in which some component has labels. Every release
+/// has one encoding: that of the lowest version which can say it.
+pub const VERSION_LABELLED: u8 = 2;
 /// Longest encoding of a release; bounds what a device must hold of it.
 pub const MAX_RELEASE: u64 = 4 << 20;
 /// Longest machine type, name of a component or of a system, and label key.
@@ -52,6 +55,8 @@ pub struct Component {
     pub install: InstallPath,
     /// Indexes into [`Release::components`], ascending; a component may refer to itself.
     pub references: Vec<usize>,
+    /// Free-form words, such as what a source says of it and nobody can compute from its tree.
+    pub labels: BTreeMap<String, String>,
     /// Its content.
     pub tree: TreeId,
 }
@@ -120,7 +125,8 @@ impl Release {
     pub fn skeleton(&self) -> io::Result<Vec<u8>> {
         let mut output = Writer::new(Vec::new());
         output.raw(&MAGIC)?;
-        output.raw(&[VERSION])?;
+        let version = self.encoding_version();
+        output.raw(&[version])?;
         output.bytes(self.machine.as_bytes())?;
         output.varint(self.counter)?;
         write_labels(&mut output, &self.labels)?;
@@ -129,6 +135,9 @@ impl Release {
             output.bytes(component.name.as_bytes())?;
             output.bytes(component.install.0.as_bytes())?;
             write_indexes(&mut output, &component.references)?;
+            if version == VERSION_LABELLED {
+                write_labels(&mut output, &component.labels)?;
+            }
         }
         output.varint(self.systems.len() as u64)?;
         for system in &self.systems {
@@ -145,6 +154,13 @@ impl Release {
         }
         output.varint(self.fallback as u64)?;
         Ok(output.into_inner())
+    }
+
+    fn encoding_version(&self) -> u8 {
+        match self.components.iter().all(|component| component.labels.is_empty()) {
+            true => VERSION,
+            false => VERSION_LABELLED,
+        }
     }
 
     /// Decodes a release and checks every rule of the format.
@@ -262,7 +278,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         });
     }
     let version = input.byte("release version")?;
-    if version != VERSION {
+    if version != VERSION && version != VERSION_LABELLED {
         let found = version.into();
         return Err(FormatError::Unknown { what: "release version", offset: 4, found });
     }
@@ -280,12 +296,21 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         }
         let install = InstallPath(read_path(input, "install path")?);
         let references = read_indexes(input, count, "references")?;
+        let labels = match version {
+            VERSION_LABELLED => read_labels(input)?,
+            _ => BTreeMap::new(),
+        };
         components.push(Component {
             name,
             install,
             references,
+            labels,
             tree: TreeId::from_bytes([0; TreeId::LEN]),
         });
+    }
+    if version == VERSION_LABELLED && components.iter().all(|each| each.labels.is_empty()) {
+        let why = "some component must have a label";
+        return Err(FormatError::NotCanonical { what: "release version", offset: 4, why });
     }
     let system_count = input.number(MAX_COUNT, "number of systems")?;
     let mut systems: Vec<System> = Vec::new();

@@ -67,13 +67,16 @@ fn a_tree_may_be_read_on_at_any_byte() {
 
 #[test]
 fn a_damaged_release_is_refused_or_another_release() {
-    let bytes = samples::small_release().to_bytes().unwrap();
-    check(&bytes, Cut::Refused, release_again);
+    for release in [samples::small_release(), samples::labelled_release()] {
+        let bytes = release.to_bytes().unwrap();
+        check(&bytes, Cut::Refused, release_again);
+    }
 }
 
 #[test]
 fn a_damaged_skeleton_is_refused_or_another_skeleton() {
-    for release in [samples::small_release(), samples::store_like_release()] {
+    let labelled = samples::labelled_release();
+    for release in [samples::small_release(), samples::store_like_release(), labelled] {
         let bytes = release.skeleton().unwrap();
         check(&bytes, Cut::Refused, skeleton_again);
     }

@@ -310,7 +310,8 @@ fn releases() {
     RELEASE.check_numbers(
         LIMITS,
         &[
-            ("version", release::VERSION.into()),
+            ("version without labels of components", release::VERSION.into()),
+            ("version with labels of components", release::VERSION_LABELLED.into()),
             ("release, bytes", release::MAX_RELEASE),
             ("machine type, name, label key, bytes", release::MAX_NAME as u64),
             ("label value, command line, bytes", release::MAX_TEXT as u64),
@@ -322,6 +323,11 @@ fn releases() {
     RELEASE.check_example(EXAMPLE, &bytes);
     assert_eq!(Release::read(&bytes[..]).as_ref(), Ok(&release));
     check_front(RELEASE, &bytes, release::MAGIC, release::VERSION);
+    let labelled = samples::labelled_release();
+    let bytes = labelled.to_bytes().unwrap();
+    RELEASE.check_example("Worked example with labels of components", &bytes);
+    assert_eq!(Release::read(&bytes[..]), Ok(labelled));
+    check_front(RELEASE, &bytes, release::MAGIC, release::VERSION_LABELLED);
     assert!(RELEASE.0.contains(&format!("`{}` names it", release::LABEL_VERSION)));
 
     let kinds = [BootKind::Kernel, BootKind::Initrd, BootKind::DeviceTree];

@@ -20,6 +20,7 @@ mod error;
 mod path;
 pub(crate) mod scan;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use upmass_format::release::InstallPath;
@@ -67,6 +68,8 @@ pub struct ImportedComponent {
     /// The names of the components it refers to, ascending; its own is among them if it
     /// mentions itself.
     pub references: Vec<String>,
+    /// What Nix says of it and nobody can compute from its content.
+    pub labels: BTreeMap<String, String>,
     /// Tree and statistics.
     pub imported: Imported,
 }
@@ -163,7 +166,7 @@ fn import_all(
         };
         let install = InstallPath::new(install.as_os_str().as_encoded_bytes())
             .expect("a store path is absolute and has no . or ..");
-        Ok(ImportedComponent { name, install, references, imported })
+        Ok(ImportedComponent { name, install, references, labels: BTreeMap::new(), imported })
     };
     references.into_iter().map(import).collect()
 }

@@ -175,6 +175,7 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         name: "all".to_owned(),
         install: InstallPath::new(b"/").unwrap(),
         references: Vec::new(),
+        labels: BTreeMap::new(),
         tree: tree.into(),
     };
     let system = System {

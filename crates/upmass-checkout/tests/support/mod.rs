@@ -116,6 +116,7 @@ pub fn component(part: Part) -> Component {
         name: part.name.to_owned(),
         install: InstallPath::new(part.install.as_bytes()).unwrap(),
         references: Vec::new(),
+        labels: BTreeMap::new(),
         tree: part.tree,
     }
 }

@@ -199,9 +199,20 @@ fn component(name: String, count: usize) -> impl Strategy<Value = Component> {
         let absolute = [b"/", path.as_bytes()].concat();
         InstallPath::new(&absolute).expect("an absolute path")
     });
-    (install, indexes(count), any::<[u8; 32]>()).prop_map(move |(install, references, tree)| {
-        Component { name: name.clone(), install, references, tree: TreeId::from_bytes(tree) }
-    })
+    (install, indexes(count), labels_of_few(), any::<[u8; 32]>()).prop_map(
+        move |(install, references, labels, tree)| Component {
+            name: name.clone(),
+            install,
+            references,
+            labels,
+            tree: TreeId::from_bytes(tree),
+        },
+    )
+}
+
+/// Most components have no labels, and so do those of most releases.
+fn labels_of_few() -> impl Strategy<Value = BTreeMap<String, String>> {
+    prop_oneof![9 => Just(BTreeMap::new()), 1 => labels()]
 }
 
 fn system(name: String, count: usize) -> impl Strategy<Value = System> {

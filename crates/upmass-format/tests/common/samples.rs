@@ -148,6 +148,7 @@ pub fn small_release() -> Release {
         name: name.into(),
         install: InstallPath::new(install.as_bytes()).expect("a path"),
         references: references.into(),
+        labels: BTreeMap::new(),
         tree: tree_id(name),
     };
     let kernel =
@@ -177,6 +178,18 @@ pub fn small_release() -> Release {
     }
 }
 
+/// The second worked example of `spec/release.md`: one component, which has a label.
+pub fn labelled_release() -> Release {
+    let mut release = small_release();
+    release.components.remove(1);
+    release.components[0].references.clear();
+    release.components[0].labels.insert("nix.deriver".into(), "x.drv".into());
+    release.systems.truncate(1);
+    release.systems[0].boot.clear();
+    release.fallback = 0;
+    release
+}
+
 /// Many components that refer to each other, as a Nix store has them.
 pub fn store_like_release() -> Release {
     let count = 150;
@@ -186,6 +199,7 @@ pub fn store_like_release() -> Release {
             install: InstallPath::new(format!("/nix/{index}").as_bytes()).expect("a path"),
             tree: tree_id(&name),
             references: (0..count).filter(|other| other * 7 % 50 == index % 50).collect(),
+            labels: BTreeMap::new(),
             name,
         }
     });

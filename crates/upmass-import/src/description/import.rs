@@ -10,7 +10,9 @@ use upmass_store::Store;
 use super::error::{DescriptionError, Fault, Problem};
 use super::view::{Found, Trees, View};
 use super::{BootDescription, ComponentDescription, Description, Source, SystemDescription};
-use crate::{ImportError, Imported, NixSource, import_directory, import_nix, import_tar};
+use crate::{
+    ImportError, Imported, ImportedComponent, NixSource, import_directory, import_nix, import_tar,
+};
 
 /// A release whose trees and objects are in the store and durable. It is not recorded: until
 /// [`Store::record`], the next collection removes what only it needs.
@@ -67,6 +69,7 @@ struct Draft {
     tree: TreeId,
     /// Names.
     references: Vec<String>,
+    labels: BTreeMap<String, String>,
     report: ComponentReport,
     /// Index of the description it comes from.
     source: usize,
@@ -90,6 +93,7 @@ impl Import<'_> {
             name: name.clone(),
             install: draft.install.clone(),
             references: ascending(&mut draft.references.iter()),
+            labels: draft.labels.clone(),
             tree: draft.tree,
         });
         let mut labels = self.description.labels.clone();
@@ -145,8 +149,15 @@ impl Import<'_> {
                 Source::Tar(source) => import_tar(store, source.clone(), options, self.progress),
             };
             let imported = imported.map_err(|error| failed(component, error))?;
-            let (name, install) = (component.name.clone(), component.install.clone());
-            self.add(index, name.clone(), install, Vec::new(), imported)?;
+            let name = component.name.clone();
+            let component = ImportedComponent {
+                name: name.clone(),
+                install: component.install.clone(),
+                references: Vec::new(),
+                labels: BTreeMap::new(),
+                imported,
+            };
+            self.add(index, component)?;
             roots[index] = vec![name];
         }
         Ok(roots)
@@ -188,23 +199,18 @@ impl Import<'_> {
         }
         self.warnings.extend(closure.warnings);
         for component in closure.components {
-            let crate::ImportedComponent { name, install, references, imported } = component;
-            self.add(owners[0], name, install, references, imported)?;
+            self.add(owners[0], component)?;
         }
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        source: usize,
-        name: String,
-        install: InstallPath,
-        references: Vec<String>,
-        imported: Imported,
-    ) -> Result<(), Fault> {
+    fn add(&mut self, source: usize, component: ImportedComponent) -> Result<(), Fault> {
+        let ImportedComponent { name, install, references, labels, imported } = component;
         let Imported { tree, files, bytes, hashed_bytes, warnings } = imported;
         if let Some(known) = self.drafts.get(&name) {
-            if (known.tree, &known.install, &known.references) == (tree, &install, &references) {
+            if (known.tree, &known.install) == (tree, &install)
+                && (&known.references, &known.labels) == (&references, &labels)
+            {
                 return Ok(());
             }
             let components = &self.description.components;
@@ -215,7 +221,7 @@ impl Import<'_> {
         let told = |warning| format!("component \"{name}\": {warning}");
         self.warnings.extend(warnings.into_iter().map(told));
         let report = ComponentReport { name: name.clone(), files, bytes, hashed_bytes };
-        self.drafts.insert(name, Draft { install, tree, references, report, source });
+        self.drafts.insert(name, Draft { install, tree, references, labels, report, source });
         Ok(())
     }
 

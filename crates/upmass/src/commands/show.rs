@@ -20,6 +20,7 @@ pub fn run(arguments: &Show) -> Outcome {
                     "install": component.install.to_string(),
                     "tree": component.tree.to_string(),
                     "references": component.references.iter().map(name).collect::<Vec<_>>(),
+                    "labels": component.labels,
                 })
             })
             .collect();

@@ -11,7 +11,7 @@
 //! before compression: at most [`Options::segment`] or one object, and 12 times the largest
 //! dictionary for each compressor.
 //!
-//! Read first: [`build_update`], `diff::TreeDiff` and `bases::BaseChooser`.
+//! Read first: [`build_update`], [`pair()`], `diff::TreeDiff` and `bases::BaseChooser`.
 
 mod bases;
 mod budget;
@@ -19,13 +19,17 @@ mod changes;
 mod diff;
 mod error;
 mod members;
+mod names;
 mod object;
 mod old;
+mod pairing;
 mod segment;
+mod similar;
 mod sketch;
 mod update;
 
 pub use changes::{Change, ChangeKind, changes};
 pub use error::{BuildError, Result};
+pub use pairing::{Pair, Pairing, Why, pair};
 pub use update::{Built, Effort, Options, Payload, Progress, Summary, build_payload, build_update};
 pub use upmass_delta::Section;

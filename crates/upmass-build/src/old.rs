@@ -10,6 +10,7 @@ use upmass_format::{Name, ObjectId, TreeId, TreePath};
 use upmass_store::{Store, StoreError};
 
 use crate::Result;
+use crate::names::stem;
 
 /// More places of one name than this do not help to choose.
 const MAX_PER_NAME: usize = 256;
@@ -169,23 +170,4 @@ impl OldTrees {
     pub(crate) fn parents_of(&self, name: &Name) -> &[usize] {
         self.parents.get(name).map_or(&[], Vec::as_slice)
     }
-}
-
-/// A name with each run of digits, and of what stands between numbers of a version, made one.
-fn stem(name: &[u8]) -> Vec<u8> {
-    let mut stem = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(first) = rest.first() {
-        if first.is_ascii_digit() {
-            let is_version = |byte: &u8| byte.is_ascii_digit() || b".-_+~".contains(byte);
-            let run = rest.iter().take_while(|byte| is_version(byte)).count();
-            let end = rest[..run].iter().rposition(u8::is_ascii_digit).map_or(run, |last| last + 1);
-            stem.push(b'0');
-            rest = &rest[end..];
-        } else {
-            stem.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    stem
 }

@@ -21,6 +21,7 @@ use crate::diff::{NewObject, TreeDiff};
 use crate::members::expanded_len;
 use crate::object::{self, Found};
 use crate::old::OldTrees;
+use crate::pairing::pair_releases;
 use crate::segment::{EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
@@ -190,7 +191,7 @@ pub fn build_payload(
 
     let mut first = Segment::new(options.effort);
     put_skeleton(&mut first, options.effort, base, old.as_ref(), target, &new)?;
-    let (sources, bases) = pair(&old_trees, old.as_ref(), store, &new)?;
+    let (sources, bases) = tree_sources(&old_trees, old.as_ref(), store, &new)?;
     TreeSource::put_all(&sources, &mut first.program);
     let mut diff = TreeDiff::new(&old_trees);
     let mut tree_bytes = 0;
@@ -270,30 +271,35 @@ fn put_skeleton(
 
 /// For each component of the new release: where its tree comes from, and the old component
 /// that it is edited from.
-fn pair(
+fn tree_sources(
     old_trees: &OldTrees,
     old: Option<&Release>,
     store: &Store,
     new: &Release,
 ) -> Result<(Vec<TreeSource>, Vec<Option<usize>>)> {
+    let mut partners = vec![None; new.components.len()];
+    if let Some(old) = old {
+        let pairing = pair_releases(store, old, new)?;
+        pairing.bases.iter().for_each(|(new, old, _)| partners[*new] = Some(*old));
+        pairing.pairs.iter().for_each(|pair| partners[pair.new] = Some(pair.old));
+    }
     let mut sources = Vec::new();
     let mut bases = Vec::new();
-    for component in &new.components {
+    for (component, partner) in new.components.iter().zip(partners) {
         let same_name = old.and_then(|old| old.component(&component.name));
         let same_tree = old_trees.roots().iter().position(|root| root.tree == component.tree);
+        let policy = store.tree_reader(component.tree)?.policy();
+        let base = partner.filter(|base| old_trees.roots()[*base].policy == policy);
         let (source, base) = match (same_name, same_tree) {
             (Some(index), _) if old_trees.roots()[index].tree == component.tree => {
                 (TreeSource::Same, None)
             }
             (_, Some(index)) => (TreeSource::SameAs(index as u64), None),
-            (Some(index), None) => {
-                let policy = store.tree_reader(component.tree)?.policy();
-                match old_trees.roots()[index].policy == policy {
-                    true => (TreeSource::Edit, Some(index)),
-                    false => (TreeSource::New, None),
-                }
-            }
-            (None, None) => (TreeSource::New, None),
+            (_, None) => match base {
+                None => (TreeSource::New, None),
+                Some(base) if Some(base) == same_name => (TreeSource::Edit, Some(base)),
+                Some(base) => (TreeSource::EditOf(base as u64), Some(base)),
+            },
         };
         sources.push(source);
         bases.push(base);

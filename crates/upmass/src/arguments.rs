@@ -237,6 +237,9 @@ pub struct Diff {
     pub old: String,
     /// The new release
     pub new: String,
+    /// Say instead which old component each new one is made from, and why
+    #[arg(long)]
+    pub pairs: bool,
     #[command(flatten)]
     pub store: StoreArgument,
     #[command(flatten)]

@@ -81,6 +81,10 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
         &["release", "applied", "signed_by"],
     );
     check(&["diff", "1", "2", "--store", "host"], &["old", "new", "changes"]);
+    check(
+        &["diff", "1", "2", "--pairs", "--store", "host"],
+        &["old", "new", "components", "removed"],
+    );
     check(&["ls", "2", "/usr", "--store", "host"], &["system", "entries"]);
     check(
         &["show", "2", "--store", "host"],

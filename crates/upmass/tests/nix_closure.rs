@@ -62,6 +62,9 @@ fn a_nix_closure_arrives_with_every_path_as_nix_has_it() {
         root
     });
     assert_ne!(old, new);
+    let pairs = place.succeed(&["diff", "1", "2", "--pairs", "--store", "host"]);
+    let (lib, app) = ("-lib-1.0: the same name without hash", "-app-2: the same name without hash");
+    assert!(pairs.contains(lib) && pairs.contains(app), "{pairs}");
     let full = place.full_update("host", "1", "full.upm").len();
     let update = place.update("host", "1", "2", "u.upm").len();
     assert!(update * 10 < full, "the update has {update} bytes, all of it {full}");

@@ -9,16 +9,22 @@
 //! A [`Disk`] is what holds partitions: [`FileDisk`] is a block device or an image, [`SimDisk`]
 //! loses power.
 //!
+//! [`gpt`] is the partition table of a disk with two boot slots, [`SlotDisk`] writes the inactive
+//! one and switches.
+//!
 //! This crate knows nothing of objects, trees and releases.
 
 mod dir;
 mod disk;
 mod fault;
+pub mod gpt;
 mod sim;
+mod slots;
 mod volume;
 
 pub use dir::DirVolume;
 pub use disk::{Disk, DiskRange, FileDisk, Flushes, Region, SECTOR_LEN, SharedDisk, SimDisk};
 pub use fault::{Fault, FaultVolume, StepCounter};
 pub use sim::{SimVolume, Survivors};
+pub use slots::{Found, InactiveSlot, SlotContent, SlotDisk, SlotError, SlotImage, WrittenSlot};
 pub use volume::{DiskError, Entry, EntryKind, Lock, LockMode, ReadAt, Result, Volume, WriteFile};

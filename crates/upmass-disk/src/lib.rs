@@ -10,12 +10,13 @@
 //! loses power.
 //!
 //! [`gpt`] is the partition table of a disk with two boot slots, [`SlotDisk`] writes the inactive
-//! one and switches.
+//! one and switches. [`fat`] makes and reads what is in a slot.
 //!
 //! This crate knows nothing of objects, trees and releases.
 
 mod dir;
 mod disk;
+pub mod fat;
 mod fault;
 pub mod gpt;
 mod sim;

@@ -17,7 +17,7 @@ test:
 	cargo test --workspace --quiet
 
 bench:
-	./setup demo
+	./setup bench
 	cargo build --release --quiet
 	$(SUDO) demo/trees
 	$(SUDO) bench/spine

@@ -220,7 +220,7 @@ def available(hdiffpatch_directory):
         if found:
             names.append(name)
         elif program not in OPTIONAL:
-            sys.exit(f"bench/delta: {program} is not installed: run ./setup demo, or leave the other tools out with --quick")
+            sys.exit(f"bench/delta: {program} is not installed: run ./setup bench, or leave the other tools out with --quick")
     return names
 
 

@@ -13,7 +13,7 @@ use crate::leaf::Leaves;
 use crate::member::Member;
 use crate::partial::Partial;
 use crate::settle::Settle;
-use crate::{CheckoutError, Options, Report, Result};
+use crate::{CheckoutError, Options, Registration, Report, Result, registration};
 
 /// Makes a directory of one system of a release: all that its root components are and refer to,
 /// each at its install path below `target`. Without a name it is the fallback system.
@@ -51,8 +51,9 @@ pub fn checkout_system(
     let _lock = store.lock_release(release_id)?;
     let release = store.release(release_id)?;
     let system = find_system(&release, release_id, system)?;
-    let members = Member::in_order(&release, &release.closure(system));
-    checkout(store, &members, target, options, progress)
+    let indexes = release.closure(system);
+    let members = Member::in_order(&release, &indexes);
+    checkout(store, &release, &indexes, &members, target, options, progress)
 }
 
 /// Makes a directory of one component alone: `target` is the root of its tree, wherever it is
@@ -81,7 +82,7 @@ pub fn checkout_component(
         install: TreePath::root(),
         tree: release.components[index].tree,
     };
-    checkout(store, &[member], target, options, progress)
+    checkout(store, &release, &[index], &[member], target, options, progress)
 }
 
 fn find_system<'r>(release: &'r Release, id: ReleaseId, name: Option<&str>) -> Result<&'r System> {
@@ -97,6 +98,8 @@ fn find_system<'r>(release: &'r Release, id: ReleaseId, name: Option<&str>) -> R
 
 fn checkout(
     store: &Store,
+    release: &Release,
+    indexes: &[usize],
     members: &[Member],
     target: &Path,
     options: &Options,
@@ -117,6 +120,10 @@ fn checkout(
     };
     let existing =
         (0..members.len()).map(|index| fill.member(index)).collect::<Result<Vec<usize>>>()?;
+    if options.registration == Registration::Nix {
+        let root = partial.root();
+        report.registered = registration::write(store, release, indexes, root, &mut |_| {})?;
+    }
     let mut settle = Settle { store, root: partial.root(), attributes: &mut attributes };
     for (member, existing) in members.iter().zip(existing) {
         settle.member(member, existing)?;

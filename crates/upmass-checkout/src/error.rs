@@ -3,9 +3,12 @@
 use std::io;
 
 use rustix::io::Errno;
+use upmass_format::nix::LABEL_DERIVER;
 use upmass_format::tree::Device;
 use upmass_format::{ObjectId, ReleaseId};
-use upmass_store::StoreError;
+use upmass_store::{NarError, StoreError};
+
+use crate::registration::NIX_REGISTRATION;
 
 /// The result of a checkout.
 pub type Result<T> = std::result::Result<T, CheckoutError>;
@@ -68,6 +71,38 @@ pub enum CheckoutError {
         /// What was asked for.
         name: String,
     },
+    /// Nix was to be told of store paths, and there are none.
+    #[error("no component of this system is a Nix store path: leave out --nix")]
+    NoNixStore,
+    /// Nix has one store directory.
+    #[error("the system has Nix store paths in {first} and in {second}: Nix has one of them")]
+    SeveralNixStores {
+        /// One store directory.
+        first: String,
+        /// Another one.
+        second: String,
+    },
+    /// A component that is named and installed like a store path holds what none can hold.
+    #[error("component {component} is no Nix store path: {source}")]
+    NotAStorePath {
+        /// Its name.
+        component: String,
+        /// Why.
+        source: NarError,
+    },
+    /// The label of a component names no derivation.
+    #[error(
+        "component {component}: its label {LABEL_DERIVER} is {deriver:?}: expected <hash>-<name>.drv"
+    )]
+    BadDeriver {
+        /// Its name.
+        component: String,
+        /// What the label says.
+        deriver: String,
+    },
+    /// A component has a file where the registration goes.
+    #[error("a component has /{NIX_REGISTRATION} itself: leave out --nix")]
+    RegistrationExists,
     /// The target holds something.
     #[error("{path} exists already: choose a directory that does not exist, or is empty")]
     TargetExists {

@@ -28,9 +28,11 @@ mod member;
 mod object;
 mod options;
 mod partial;
+mod registration;
 mod remove;
 mod settle;
 
 pub use checkout::{checkout_component, checkout_system};
 pub use error::{CheckoutError, Result};
-pub use options::{LeftOut, Options, Owners, Report, Times};
+pub use options::{LeftOut, Options, Owners, Registration, Report, Times};
+pub use registration::NIX_REGISTRATION;

@@ -7,6 +7,8 @@ pub struct Options {
     pub owners: Owners,
     /// The times of what has none in its tree.
     pub times: Times,
+    /// Who is to be told of what is there.
+    pub registration: Registration,
     /// Whether the directory survives a power cut from the return on. Without it, and if power
     /// is lost soon after, files may be empty although the directory has its name.
     pub durable: bool,
@@ -28,6 +30,18 @@ pub enum Owners {
     Maker,
 }
 
+/// Who is to be told of what is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Nobody.
+    #[default]
+    None,
+    /// Nix: of each component that is a store path, in the file
+    /// [`NIX_REGISTRATION`](crate::NIX_REGISTRATION) in the root of the directory, for
+    /// `nix-store --load-db`. The system must have such components, all of one store.
+    Nix,
+}
+
 /// The modification times of what has none in its tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Times {
@@ -47,6 +61,8 @@ pub struct Report {
     pub bytes: u64,
     /// How many of these bytes share their place on the disk with the store.
     pub cloned_bytes: u64,
+    /// How many store paths were registered, with [`Registration::Nix`] only.
+    pub registered: u64,
     /// What is missing, with [`Owners::Current`] only.
     pub left_out: LeftOut,
 }

@@ -10,13 +10,19 @@ use std::process::Command;
 
 use support::snapshot::snapshot;
 use support::{Fixture, device, dir, file, hardlink, mode, normalised, sub, symlink, xattr};
-use upmass_checkout::{CheckoutError, LeftOut, Options, Owners, Report, Times, checkout_system};
+use upmass_checkout::{
+    CheckoutError, LeftOut, Options, Owners, Registration, Report, Times, checkout_system,
+};
 use upmass_format::tree::{Child, Directory, Meta, Node};
 
 const NOBODY: u32 = 65534;
 
-const CURRENT: Options =
-    Options { owners: Owners::Current, times: Times::Normalised, durable: false };
+const CURRENT: Options = Options {
+    owners: Owners::Current,
+    times: Times::Normalised,
+    registration: Registration::None,
+    durable: false,
+};
 
 #[test]
 fn what_needs_root_is_left_out_and_counted() {

@@ -12,6 +12,8 @@ mod digest;
 mod error;
 mod id;
 mod name;
+pub mod nar;
+pub mod nix;
 pub mod patch;
 pub mod payload;
 pub mod release;

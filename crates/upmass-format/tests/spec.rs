@@ -8,6 +8,7 @@ use common::markdown::{Hex, Spec, hex};
 use common::samples;
 use common::{put_edits, put_steps, tree_again};
 use sha2::{Digest, Sha256};
+use upmass_format::nar::{self, NarHasher};
 use upmass_format::patch::{self, Kind};
 use upmass_format::payload::{
     Demux, MAX_CHUNK, MAX_QUEUED, OldPlace, READ_AHEAD, STREAMS, Step, Stream, TreeSource,
@@ -26,6 +27,7 @@ const PRIMITIVES: Spec = Spec(include_str!("../spec/primitives.md"));
 const OBJECT_ID: Spec = Spec(include_str!("../spec/object-id.md"));
 const TREE: Spec = Spec(include_str!("../spec/tree.md"));
 const TREE_EDIT: Spec = Spec(include_str!("../spec/tree-edit.md"));
+const NAR: Spec = Spec(include_str!("../spec/nar.md"));
 const RELEASE: Spec = Spec(include_str!("../spec/release.md"));
 const UPDATE: Spec = Spec(include_str!("../spec/update.md"));
 const PATCH: Spec = Spec(include_str!("../spec/patch.md"));
@@ -347,6 +349,31 @@ fn releases() {
         })
         .collect();
     RELEASE.check_numbers("Boot files", &numbers);
+}
+
+#[test]
+fn nar_digests() {
+    let mut nar = NarHasher::new();
+    nar.begin_directory();
+    nar.entry(b"a");
+    nar.symlink(b"b");
+    nar.end_entry();
+    nar.entry(b"b");
+    nar.begin_file(true, 3);
+    nar.content(b"h");
+    nar.content(b"i\n");
+    nar.end_file();
+    nar.end_entry();
+    nar.entry(b"c");
+    nar.begin_directory();
+    nar.end_directory();
+    nar.end_entry();
+    nar.end_directory();
+    let digest = nar.finish();
+    NAR.check_example(EXAMPLE, &digest.sha256);
+    assert!(NAR.section(EXAMPLE).contains(&format!("has {} bytes", digest.len)));
+    let text = std::str::from_utf8(nar::MAGIC).unwrap();
+    assert!(NAR.section("Layout").contains(&format!("text: {text}  node")));
 }
 
 #[test]

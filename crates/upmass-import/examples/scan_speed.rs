@@ -6,7 +6,8 @@ mod scan;
 
 use std::time::Instant;
 
-use scan::{HASH_LEN, Hash, KnownHashes};
+use scan::{Hash, KnownHashes};
+use upmass_format::nix::HASH_LEN;
 
 fn main() -> std::io::Result<()> {
     let mut random = random_bytes();

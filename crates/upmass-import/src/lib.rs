@@ -34,7 +34,7 @@ pub use directory::import_directory;
 pub use error::{ImportError, Result};
 pub use file::import_file;
 pub use nix::{
-    ImportedClosure, ImportedComponent, NixError, NixSource, ReferencesFrom, import_nix,
+    ImportedClosure, ImportedComponent, NixError, NixLabel, NixSource, ReferencesFrom, import_nix,
 };
 pub use options::{ImportOptions, Imported, IndexUse, Mounts, Owners, XattrUse};
 pub use tar::{ArchiveFault, TarSource, import_tar, import_tar_stream};

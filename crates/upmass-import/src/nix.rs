@@ -7,7 +7,9 @@
 //! A component depends only on what Nix hashes of a store path (its NAR): names, contents,
 //! link targets and whether a file is executable. Modes become 0444 and 0555, the owner root,
 //! extended attributes are dropped, and files that store optimisation linked to each other are
-//! separate again. So the same store path gives the same tree on every machine.
+//! separate again. So the same store path gives the same tree on every machine. Where the
+//! database says what Nix hashed, the import compares: a store path that has changed since it was
+//! registered never becomes part of a release.
 //!
 //! A store path may be a single file or link. The root of a tree is always a directory, so
 //! such a component is a tree with this one entry, which is installed at the store directory
@@ -18,16 +20,18 @@ mod contents;
 mod database;
 mod error;
 mod path;
+mod registered;
 pub(crate) mod scan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use upmass_format::nix::{LABEL_DERIVER, LABEL_SIGNATURES};
 use upmass_format::release::InstallPath;
 use upmass_store::Store;
 
 use self::component::{Importer, Shape};
-use self::database::{References, Unavailable};
+use self::database::{Closure, Registration, Unavailable};
 pub use self::error::NixError;
 use self::path::{Chroot, StorePath};
 use crate::index::Index;
@@ -43,6 +47,18 @@ pub struct NixSource {
     /// The directory above `/nix/store`, for a store that is not this machine's own: what
     /// `nix --store DIR` calls a chroot store.
     pub store_root: Option<PathBuf>,
+    /// What the components keep of what Nix says of them. Nothing needs it, and it costs bytes
+    /// in updates.
+    pub labels: BTreeSet<NixLabel>,
+}
+
+/// What Nix says of a store path beside its references and its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NixLabel {
+    /// The derivation that built it, about 20 bytes for each component of an update.
+    Deriver,
+    /// Who vouches for it, about 70 bytes for each signature.
+    Signatures,
 }
 
 /// A closure whose trees are in the store and durable.
@@ -102,8 +118,9 @@ pub fn import_nix(
     let chroot = Chroot::new(source.store_root.as_deref())?;
     let roots = resolve(&chroot, &source.roots)?;
     let mut warnings = Vec::new();
-    let (references, references_from) = match database::closure(&chroot, &roots) {
-        Ok(references) => (references, ReferencesFrom::Database),
+    let (closure, references_from) = match database::closure(&chroot, &roots) {
+        Ok(closure) => (closure, ReferencesFrom::Database),
+        Err(unavailable) if !source.labels.is_empty() => return Err(no_labels(unavailable).into()),
         Err(unavailable) => {
             if let Unavailable::Failed(why) = unavailable {
                 warnings.push(format!(
@@ -115,10 +132,11 @@ pub fn import_nix(
     };
     let dir = &roots[0].dir;
     let index_of = |base: &String| {
-        let found = references.keys().position(|name| name == base);
+        let found = closure.keys().position(|name| name == base);
         found.expect("a closure has all its roots")
     };
     let roots = roots.iter().map(|root| index_of(&root.base)).collect();
+    let labels = labels(&chroot, dir, &closure, &source.labels)?;
     let objects = Objects::new(store)?;
     let on_host = chroot.on_host(dir);
     let canonical =
@@ -127,9 +145,10 @@ pub fn import_nix(
     let index = Index::open(store, &canonical, options.index, &mut of_index);
     let mut importer =
         Importer { objects: &objects, index: &index, options, progress, learned: Vec::new() };
-    let components = import_all(&mut importer, &chroot, dir, references)?;
+    let components = import_all(&mut importer, &chroot, dir, &closure, labels)?;
     let learned = importer.learned;
     objects.commit()?;
+    registered::check(store, dir, &closure, &components)?;
     index.save(store, learned, &mut of_index);
     warnings.extend(of_index.into_sentences());
     Ok(ImportedClosure { components, roots, references_from, warnings })
@@ -150,13 +169,53 @@ fn resolve(chroot: &Chroot, roots: &[PathBuf]) -> Result<Vec<StorePath>, NixErro
     if resolved.is_empty() { Err(NixError::NoRoots) } else { Ok(resolved) }
 }
 
+/// Labels of components, by base name.
+type Labels = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The labels that were asked for.
+fn labels(
+    chroot: &Chroot,
+    dir: &Path,
+    closure: &Closure,
+    wanted: &BTreeSet<NixLabel>,
+) -> Result<Labels, NixError> {
+    let mut labels = Labels::new();
+    if wanted.contains(&NixLabel::Deriver) {
+        for (base, registration) in closure {
+            if let Some(deriver) = &registration.deriver {
+                let label = (LABEL_DERIVER.to_owned(), deriver.clone());
+                labels.entry(base.clone()).or_default().extend([label]);
+            }
+        }
+    }
+    if wanted.contains(&NixLabel::Signatures) {
+        let signatures = database::signatures(chroot, dir, closure).map_err(no_labels)?;
+        for (base, signatures) in signatures {
+            let label = (LABEL_SIGNATURES.to_owned(), signatures);
+            labels.entry(base).or_default().extend([label]);
+        }
+    }
+    Ok(labels)
+}
+
+fn no_labels(unavailable: Unavailable) -> NixError {
+    let why = match unavailable {
+        Unavailable::Absent => "there is no database, or no Nix to ask it".to_owned(),
+        Unavailable::Failed(why) => why,
+    };
+    NixError::NoLabels { why }
+}
+
 fn import_all(
     importer: &mut Importer<'_>,
     chroot: &Chroot,
     dir: &Path,
-    references: References,
+    closure: &Closure,
+    mut labels: Labels,
 ) -> crate::Result<Vec<ImportedComponent>> {
-    let import = |(name, references): (String, Vec<String>)| {
+    let import = |(name, registration): (&String, &Registration)| {
+        let (name, references) = (name.clone(), registration.references.clone());
+        let labels = labels.remove(&name).unwrap_or_default();
         let path = dir.join(&name);
         let on_host = chroot.on_host(&path);
         let (shape, imported) = importer.import(&on_host, &name)?;
@@ -166,7 +225,7 @@ fn import_all(
         };
         let install = InstallPath::new(install.as_os_str().as_encoded_bytes())
             .expect("a store path is absolute and has no . or ..");
-        Ok(ImportedComponent { name, install, references, labels: BTreeMap::new(), imported })
+        Ok(ImportedComponent { name, install, references, labels, imported })
     };
-    references.into_iter().map(import).collect()
+    closure.iter().map(import).collect()
 }

@@ -42,7 +42,7 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &SMALL.replace("dir =", "directory ="),
         "release.toml:5: unknown key \"directory\" in \"source\" of system \"main\"; known are dir, \
-         tar, nix, store",
+         tar, nix, store, labels",
     );
     check_refused(
         &format!("{SMALL}[[component]]\nname = \"x\"\npath = \"y\"\n"),
@@ -214,6 +214,15 @@ fn what_contradicts_itself_is_refused() {
     check_refused(
         &SMALL.replace("{ dir = \"root\" }", "{ dir = \"root\", store = \"/chroot\" }"),
         "release.toml:5: \"store\" of \"source\" of system \"main\" has no meaning without \"nix\"",
+    );
+    check_refused(
+        &SMALL.replace("dir = \"root\"", "dir = \"root\", labels = []"),
+        "release.toml:5: \"labels\" of \"source\" of system \"main\" has no meaning without \"nix\"",
+    );
+    check_refused(
+        &SMALL.replace("dir = \"root\"", "nix = \"result\", labels = [\"deriver\", \"size\"]"),
+        "release.toml:5: \"labels\" of \"source\" of system \"main\": expected a list of \"deriver\" and \
+         \"signatures\", found \"size\"",
     );
     check_refused(
         &SMALL.replace("{ dir = \"root\" }", "{ nix = \"result\" }\nowners = \"root\""),

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use upmass_format::tree::{Child, Directory, Node};
 use upmass_format::{Name, TreeId, TreePath};
 use upmass_import::{
-    DescriptionError, ImportError, ImportOptions, ImportedClosure, ImportedRelease, NixSource,
-    ReferencesFrom, import_nix, import_release, read_description,
+    DescriptionError, ImportError, ImportOptions, ImportedClosure, ImportedRelease, NixError,
+    NixLabel, NixSource, ReferencesFrom, import_nix, import_release, read_description,
 };
 use upmass_store::Store;
 
@@ -116,6 +116,55 @@ fn neither_optimisation_nor_a_careless_copy_changes_a_tree() {
 }
 
 #[test]
+fn a_store_path_that_has_changed_since_it_was_registered_is_refused() {
+    let nix = Nix::with_system();
+    let paths = nix.run("nix-store", ["--query", "--requisites", nix.root.to_str().unwrap()]);
+    for changed in ["lib-1.0", "file"] {
+        let path = paths.lines().find(|path| plain(&base(Path::new(path))) == changed).unwrap();
+        let file =
+            nix.on_host(Path::new(path)).join(if changed == "file" { "" } else { "lib/libx.so" });
+        let file = PathBuf::from(file.to_str().unwrap().trim_end_matches('/'));
+        let content = fs::read(&file).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&file, content.to_ascii_uppercase()).unwrap();
+        match nix.import_from(&nix.chroot, &[&nix.root]) {
+            Err(ImportError::Nix(NixError::Changed { path: found, expected, found: now })) => {
+                assert_eq!(found, Path::new(path));
+                let hash = nix.run("nix-store", ["--query", "--hash", path]);
+                let hash =
+                    nix.run("nix-hash", ["--type", "sha256", "--to-base16", &hash.trim()[7..]]);
+                assert_eq!(expected.to_string(), hash.trim());
+                assert_eq!(expected.len, now.len);
+            }
+            other => panic!("expected that {path} has changed, got {other:?}"),
+        }
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        nix.import(&[&nix.root]);
+    }
+}
+
+#[test]
+fn labels_come_from_the_database_alone() {
+    let nix = Nix::with_system();
+    let labels = [NixLabel::Deriver, NixLabel::Signatures].into();
+    let (roots, store_root) = (vec![nix.root.clone()], Some(nix.chroot.clone()));
+    let source = NixSource { roots, store_root, labels };
+    for component in nix.try_import(&source).unwrap().components {
+        let path = format!("/nix/store/{}", component.name);
+        let deriver = nix.run("nix-store", ["--query", "--deriver", &path]);
+        let label = ("nix.deriver".to_owned(), base(Path::new(deriver.trim())));
+        assert_eq!(component.labels, BTreeMap::from([label]), "nobody has signed anything");
+    }
+    let plain = nix.import(&[&nix.root]);
+    assert!(plain.components.iter().all(|component| component.labels.is_empty()));
+    nix.hide_database();
+    let expected = "labels of Nix store paths were asked for, but there is no database, or no Nix \
+                    to ask it: take \"labels\" out";
+    assert_eq!(message(nix.try_import(&source)), expected);
+}
+
+#[test]
 fn a_root_may_be_named_in_many_ways() {
     let nix = Nix::with_system();
     let result = nix.dir.path().join("result");
@@ -196,7 +245,7 @@ fn a_root_that_is_none_is_refused_with_the_reason() {
         ),
     );
 
-    let source = NixSource { roots: vec![nix.on_host(&nix.root)], store_root: None };
+    let source = NixSource { roots: vec![nix.on_host(&nix.root)], ..NixSource::default() };
     assert_eq!(
         message(nix.try_import(&source)),
         format!(
@@ -236,7 +285,7 @@ fn a_store_directory_elsewhere_is_where_its_components_are_installed() {
         .output();
     let root = PathBuf::from(nix.checked(out).trim());
     let imported =
-        nix.try_import(&NixSource { roots: vec![root.clone()], store_root: None }).unwrap();
+        nix.try_import(&NixSource { roots: vec![root.clone()], ..NixSource::default() }).unwrap();
     assert_eq!(imported.references_from, ReferencesFrom::Contents);
     assert_eq!(imported.components.len(), 5);
     let system = &imported.components[imported.roots[0]];
@@ -393,7 +442,11 @@ impl Nix {
         roots: &[&Path],
     ) -> upmass_import::Result<ImportedClosure> {
         let roots = roots.iter().map(|root| root.to_path_buf()).collect();
-        self.try_import(&NixSource { roots, store_root: Some(chroot.to_owned()) })
+        self.try_import(&NixSource {
+            roots,
+            store_root: Some(chroot.to_owned()),
+            ..NixSource::default()
+        })
     }
 
     fn try_import(&self, source: &NixSource) -> upmass_import::Result<ImportedClosure> {

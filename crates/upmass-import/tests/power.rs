@@ -145,7 +145,7 @@ fn nix_store(root: &Path) -> NixSource {
     fs::hard_link(path(&lib).join("same"), path(&lib).join("twin")).unwrap();
     write(&path(&file), &[9; 7000]);
     symlink(format!("/nix/store/{lib}"), path(&link)).unwrap();
-    NixSource { roots: vec![path(&app)], store_root: Some(root.to_owned()) }
+    NixSource { roots: vec![path(&app)], store_root: Some(root.to_owned()), ..NixSource::default() }
 }
 
 /// The trees are there, with all that they need.

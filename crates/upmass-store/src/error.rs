@@ -56,6 +56,16 @@ pub enum StoreError {
         /// What is wrong.
         source: FormatError,
     },
+    /// An object has another length than the tree says that needs it.
+    #[error("object {id} is damaged: expected {expected} bytes, found {found}: run `upmass check`")]
+    WrongLength {
+        /// Its name.
+        id: ObjectId,
+        /// What the tree says.
+        expected: u64,
+        /// What the store has.
+        found: u64,
+    },
     /// Another process holds a lock that excludes this operation.
     #[error("the store is in use by another upmass: {what}; try again when it has ended")]
     Busy {

@@ -213,6 +213,9 @@ pub struct Checkout {
     /// Give all files to the current user, as needed without root
     #[arg(long)]
     pub as_current_user: bool,
+    /// Also write /nix-path-registration, from which `nix-store --load-db` learns of the store paths
+    #[arg(long)]
+    pub nix: bool,
     /// Return only when all of it is durable
     #[arg(long)]
     pub durable: bool,

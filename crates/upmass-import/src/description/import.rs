@@ -173,13 +173,14 @@ impl Import<'_> {
         let components = &self.description.components;
         // Which component each root is of.
         let mut owners = Vec::new();
-        let mut source = NixSource { roots: Vec::new(), store_root: store_root.clone() };
+        let mut source = NixSource { store_root: store_root.clone(), ..NixSource::default() };
         for (index, component) in components.iter().enumerate() {
             if let Source::Nix(other) = &component.source
                 && other.store_root == *store_root
             {
                 owners.extend(std::iter::repeat_n(index, other.roots.len()));
                 source.roots.extend(other.roots.iter().cloned());
+                source.labels.extend(&other.labels);
             }
         }
         let options = &components[owners[0]].options;

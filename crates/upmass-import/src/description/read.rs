@@ -8,7 +8,7 @@ use upmass_format::release::{InstallPath, LABEL_VERSION};
 use super::error::{Fault, Problem};
 use super::resolve::{self, NamedComponent, NamedSystem};
 use super::table::{Table, Value, line_at};
-use super::values::{boot, labels, name, options, text};
+use super::values::{boot, labels, name, nix_labels, options, text};
 use super::{ComponentDescription, Description, Source, SystemDescription};
 use crate::{NixSource, TarSource};
 
@@ -184,7 +184,7 @@ impl Reader<'_> {
     fn source(&self, table: &Table<'_>) -> Result<Source, Fault> {
         let value = table.require("source", "source = { dir = \"rootfs\" }")?;
         let table = value.table(format!("\"source\" of {}", table.place), SOURCE)?;
-        table.only(&["dir", "tar", "nix", "store"])?;
+        table.only(&["dir", "tar", "nix", "store", "labels"])?;
         let kinds: Vec<Value<'_>> =
             ["dir", "tar", "nix"].iter().filter_map(|key| table.get(key)).collect();
         let [kind] = kinds.as_slice() else {
@@ -199,6 +199,7 @@ impl Reader<'_> {
         };
         if kind.key() != "nix" {
             table.refuse("store", "has no meaning without \"nix\"")?;
+            table.refuse("labels", "has no meaning without \"nix\"")?;
         }
         Ok(match kind.key() {
             "dir" => Source::Directory(self.path(kind, "the path of a directory")?),
@@ -218,7 +219,7 @@ impl Reader<'_> {
                     .get("store")
                     .map(|value| self.path(&value, "the path of the directory above /nix/store"))
                     .transpose()?;
-                Source::Nix(NixSource { roots, store_root })
+                Source::Nix(NixSource { roots, store_root, labels: nix_labels(&table)? })
             }
         })
     }

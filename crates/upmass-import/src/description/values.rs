@@ -1,6 +1,6 @@
 //! Single values of a description: what each may be, and what is said when it is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use upmass_format::release::{BootKind, MAX_NAME, MAX_TEXT};
 use upmass_format::tree::MtimePolicy;
@@ -9,7 +9,7 @@ use super::error::Fault;
 use super::glob::PathPattern;
 use super::table::{Table, Value};
 use super::{BootDescription, Source};
-use crate::{ImportOptions, Owners};
+use crate::{ImportOptions, NixLabel, Owners};
 
 /// How a source is taken over.
 pub(super) fn options(table: &Table<'_>, source: &Source) -> Result<ImportOptions, Fault> {
@@ -105,6 +105,20 @@ pub(super) fn labels(table: &Table<'_>) -> Result<BTreeMap<String, String>, Faul
         }
         text(label, "a text in quotes")
     })
+}
+
+/// What the components of a Nix closure keep of what Nix says of them.
+pub(super) fn nix_labels(table: &Table<'_>) -> Result<BTreeSet<NixLabel>, Fault> {
+    let expected = "a list of \"deriver\" and \"signatures\"";
+    let label = |value: &Value<'_>| match value.string(expected)? {
+        "deriver" => Ok(NixLabel::Deriver),
+        "signatures" => Ok(NixLabel::Signatures),
+        other => Err(value.wrong(expected, format!("{other:?}"))),
+    };
+    match table.get("labels") {
+        Some(labels) => labels.list(expected)?.iter().map(label).collect(),
+        None => Ok(BTreeSet::new()),
+    }
 }
 
 /// A name: 1 to 255 bytes of text in one line.

@@ -9,7 +9,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::NixError;
-use super::database::References;
+use super::database::{Closure, Registration};
 use super::path::{Chroot, StorePath, base_name, hash_of};
 use super::scan::{Hash, KnownHashes, Scan};
 
@@ -19,9 +19,9 @@ use super::scan::{Hash, KnownHashes, Scan};
 /// contents of files are looked through for the hashes of store paths; here, of all that lie
 /// in the same store directory. Derivations are left out: nothing needs them to run, and one
 /// mentioned by chance would pull in all that was there to build.
-pub(super) fn closure(chroot: &Chroot, roots: &[StorePath]) -> Result<References, NixError> {
+pub(super) fn closure(chroot: &Chroot, roots: &[StorePath]) -> Result<Closure, NixError> {
     let Some(dir) = roots.first().map(|root| &root.dir) else {
-        return Ok(References::new());
+        return Ok(Closure::new());
     };
     let on_host = chroot.on_host(dir);
     let names = list(&on_host)?;
@@ -29,7 +29,7 @@ pub(super) fn closure(chroot: &Chroot, roots: &[StorePath]) -> Result<References
     let known = KnownHashes::new(&hashes);
     let number = |base: &str| names.binary_search_by(|name| name.as_str().cmp(base)).ok();
 
-    let mut references = References::new();
+    let mut closure = Closure::new();
     let mut next: BTreeSet<usize> = roots
         .iter()
         .map(|root| {
@@ -48,12 +48,13 @@ pub(super) fn closure(chroot: &Chroot, roots: &[StorePath]) -> Result<References
         next.clear();
         for (number, found) in scanned {
             next.extend(&found);
-            let found = found.into_iter().map(|number| names[number].clone()).collect();
-            references.insert(names[number].clone(), found);
+            let references = found.into_iter().map(|number| names[number].clone()).collect();
+            let registration = Registration { references, ..Registration::default() };
+            closure.insert(names[number].clone(), registration);
         }
-        next.retain(|number| !references.contains_key(&names[*number]));
+        next.retain(|number| !closure.contains_key(&names[*number]));
     }
-    Ok(references)
+    Ok(closure)
 }
 
 /// The base names of the store paths in a store directory, ascending, one for each hash.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use upmass_format::nar::NarDigest;
+
 /// Why a Nix closure could not be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum NixError {
@@ -91,6 +93,26 @@ pub enum NixError {
         /// What is there.
         found: &'static str,
     },
+    /// A store path is not as it was registered.
+    #[error(
+        "{path} is not what Nix has registered: expected NAR hash sha256:{expected} of {} bytes, \
+         found sha256:{found} of {} bytes: build or fetch it again (`nix-store --repair-path`)",
+        expected.len, found.len
+    )]
+    Changed {
+        /// The store path.
+        path: PathBuf,
+        /// What the database says.
+        expected: NarDigest,
+        /// What its content is.
+        found: NarDigest,
+    },
+    /// Labels were asked for and nobody knows them.
+    #[error("labels of Nix store paths were asked for, but {why}: take \"labels\" out")]
+    NoLabels {
+        /// Why the database has no answer.
+        why: String,
+    },
     /// Reading failed.
     #[error("cannot read {path}: {source}")]
     Io {
@@ -115,6 +137,8 @@ impl NixError {
             NixError::NoRoots
             | NixError::NotListed { .. }
             | NixError::NotStoreContent { .. }
+            | NixError::Changed { .. }
+            | NixError::NoLabels { .. }
             | NixError::Io { .. } => None,
         }
     }

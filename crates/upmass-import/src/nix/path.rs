@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use upmass_format::nix::is_base_name;
+
 use super::NixError;
-use super::scan::{HASH_LEN, Hash, is_hash};
+use super::scan::Hash;
 
 /// A path directly below a store directory: `/nix/store/<hash>-<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,11 +151,7 @@ impl Chroot {
 
 /// The text of a name that is `<hash>-<name>`, of the characters that Nix allows.
 pub(super) fn base_name(name: &OsStr) -> Option<&str> {
-    let text = name.to_str()?;
-    let (hash, rest) = text.as_bytes().split_at_checked(HASH_LEN)?;
-    let rest = rest.strip_prefix(b"-")?;
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(byte);
-    (is_hash(hash) && !rest.is_empty() && rest.iter().all(allowed)).then_some(text)
+    name.to_str().filter(|text| is_base_name(text.as_bytes()))
 }
 
 /// The hash of a base name.

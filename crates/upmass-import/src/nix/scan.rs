@@ -12,18 +12,10 @@
 
 use std::collections::HashMap;
 
-/// Length of the hash in the base name of a store path.
-pub(crate) const HASH_LEN: usize = 32;
+use upmass_format::nix::{HASH_LEN, IS_DIGIT};
 
 /// The hash part of a store path.
 pub(crate) type Hash = [u8; HASH_LEN];
-
-/// Whether all bytes are of the alphabet that Nix writes hashes in: digits and small letters
-/// without `e`, `o`, `t`, `u`.
-pub(crate) fn is_hash(bytes: &[u8]) -> bool {
-    bytes.len() == HASH_LEN && bytes.iter().all(|byte| IS_BASE32[usize::from(*byte)])
-}
-
 /// The hashes to look for, each with the number that stands for it.
 pub(crate) struct KnownHashes {
     numbers: HashMap<Hash, usize>,
@@ -74,7 +66,7 @@ impl KnownHashes {
         // The window begins at `start`; its first `good` bytes are of the alphabet.
         let (mut start, mut good) = (0, 0);
         while let Some(window) = bytes[start..].first_chunk::<HASH_LEN>() {
-            let bad = window[good..].iter().rposition(|byte| !IS_BASE32[usize::from(*byte)]);
+            let bad = window[good..].iter().rposition(|byte| !IS_DIGIT[usize::from(*byte)]);
             if let Some(bad) = bad {
                 let passed = good + bad + 1;
                 start += passed;
@@ -123,21 +115,10 @@ impl Scan<'_> {
     }
 }
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
-
-const IS_BASE32: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut index = 0;
-    while index < ALPHABET.len() {
-        table[ALPHABET[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use upmass_format::nix::ALPHABET;
 
     use super::*;
 
@@ -163,14 +144,6 @@ mod tests {
     fn plainly(hashes: &[Hash], text: &[u8]) -> Vec<usize> {
         let occurs = |hash: &Hash| text.windows(HASH_LEN).any(|window| window == hash);
         (0..hashes.len()).filter(|number| occurs(&hashes[*number])).collect()
-    }
-
-    #[test]
-    fn the_alphabet_leaves_out_e_o_t_u() {
-        assert!(is_hash(b"zcb1cv49clrwmb9ajvihpwzdj58xdg75"));
-        assert!(!is_hash(b"zcb1cv49clrwmb9ajvihpwzdj58xdg7"));
-        assert!(!is_hash(b"zcb1cv49clrwmb9ajvihpwzdj58xdg7e"));
-        assert!(!is_hash(b"ZCB1cv49clrwmb9ajvihpwzdj58xdg75"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `upmass checkout`
 
 use serde_json::json;
-use upmass_checkout::{Options, Owners, checkout_system};
+use upmass_checkout::{Options, Owners, Registration, checkout_system};
 
 use crate::arguments::Checkout;
 use crate::{Outcome, output, progress, releases};
@@ -10,7 +10,9 @@ pub fn run(arguments: &Checkout) -> Outcome {
     let store = super::open(&arguments.store)?;
     let (id, _, system) = releases::find_system(&store, &arguments.system)?;
     let owners = if arguments.as_current_user { Owners::Current } else { Owners::Keep };
-    let options = Options { owners, durable: arguments.durable, ..Options::default() };
+    let registration = if arguments.nix { Registration::Nix } else { Registration::None };
+    let options =
+        Options { owners, registration, durable: arguments.durable, ..Options::default() };
     let bar = progress::bytes("writing", None);
     let report = checkout_system(
         &store,
@@ -27,6 +29,7 @@ pub fn run(arguments: &Checkout) -> Outcome {
             "directory": arguments.directory.display().to_string(),
             "entries": report.entries,
             "bytes": report.bytes,
+            "registered": arguments.nix.then_some(report.registered),
         }));
     }
     output::note(format_args!(

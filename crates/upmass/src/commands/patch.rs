@@ -67,7 +67,7 @@ pub fn run(arguments: &Patch) -> Outcome {
 }
 
 fn checkout(store: &Store, release: ReleaseId, target: &Path) -> Result<Report, Failure> {
-    let options = Options { owners: Owners::Maker, times: Times::Made, durable: false };
+    let options = Options { owners: Owners::Maker, times: Times::Made, ..Options::default() };
     let bar = progress::bytes("writing", None);
     let report = checkout_component(store, release, COMPONENT, target, &options, &mut |bytes| {
         bar.set_position(bytes)

@@ -4,7 +4,8 @@
 use std::io;
 
 use crate::find::{find_copies, similarity};
-use crate::machine::{Image, Relation, Scanned, Scanner};
+use crate::machine::field::NAME;
+use crate::machine::{Field, Format, Images, Place, Program, Relation, Scanned, Scanner};
 use crate::map::Map;
 use crate::modelled::{Encoder, Kind, Operation};
 use crate::patch::{Base, Copied};
@@ -15,15 +16,14 @@ const PIECE: u64 = 1 << 16;
 /// Finds copies of `old` in `new`: ascending, not overlapping in `new`, within `old`. What is
 /// copied need not be equal: where both are programs, only what is not an address is.
 pub fn align(old: &[u8], new: &[u8]) -> Vec<Copied> {
-    let (old_image, new_image) = (Image::of(&old), Image::of(&new));
-    if old_image.regions.is_empty() || new_image.regions.is_empty() {
+    let (old_images, new_images) = (Images::of(&old, u64::MAX), Images::of(&new, u64::MAX));
+    if old_images.is_empty() || new_images.is_empty() {
         return find_copies(old, new);
     }
-    let blank = find_copies(&blanked(&old_image, old), &blanked(&new_image, new));
-    let mapped = common(&old_image, old, &map(&blank, &old_image, &new_image));
-    let still =
-        Map::new(std::iter::empty(), new_image.segments.clone(), new_image.segments.clone());
-    let copies = find_copies(&mapped, &common(&new_image, new, &still));
+    let blank = find_copies(&blanked(&old_images, old), &blanked(&new_images, new));
+    let moved = Map::new(blank.iter().map(|copy| (copy.old, copy.new, copy.len)));
+    let mapped = common(&old_images, old, &moved);
+    let copies = find_copies(&mapped, &common(&new_images, new, &Map::default()));
     // Where little has moved, the contents themselves may tell more than what was made of them.
     if similarity(old, new) < STILL {
         return copies;
@@ -46,51 +46,82 @@ fn cost(old: &[u8], new: &[u8], copies: &[Copied]) -> usize {
 /// The table of contexts for a trial.
 const TRIAL_TABLE_LOG2: u8 = 20;
 
-fn map(copies: &[Copied], old: &Image, new: &Image) -> Map {
-    let copies = copies.iter().map(|copy| (copy.old, copy.new, copy.len));
-    Map::new(copies, old.segments.clone(), new.segments.clone())
+/// The content without addresses in code.
+fn blanked(images: &Images<'_>, content: &[u8]) -> Vec<u8> {
+    edited(images, content, |program, field| named(program, field, content).unwrap_or(0))
 }
 
-/// The content without addresses in code.
-fn blanked(image: &Image, content: &[u8]) -> Vec<u8> {
-    edited(image, content, |_, _| Some(0))
+/// What stands for a symbol or its name wherever both are: a hash of the name.
+fn named(program: &Program, field: &Field, content: &[u8]) -> Option<i64> {
+    let name = match field.relation {
+        Relation::Entry(_) => {
+            let next = program.regions.partition_point(|r| r.end <= field.target);
+            let Format::Symbols64(names) = program.regions.get(next)?.format else { return None };
+            let entry = content.get(usize::try_from(field.target).ok()?..)?.get(..8)?;
+            let name = u32::from_le_bytes(entry[..4].try_into().expect("four bytes"));
+            if name == 0 {
+                // Symbols of sections have none.
+                return Some(i64::from(entry[6]) << 8 | i64::from(entry[7]));
+            }
+            names.checked_add(name.into())?
+        }
+        Relation::Offset(_) if field.kind == NAME => field.target,
+        _ => return None,
+    };
+    let name = content.get(usize::try_from(name).ok()?..)?.iter().take(LONGEST_NAME);
+    let hash = name.take_while(|byte| **byte != 0).fold(0u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    Some(hash as i64)
 }
+
+/// So much of a name is looked at.
+const LONGEST_NAME: usize = 256;
 
 /// The content with places where they are in the new one, all counted from its start.
-fn common(image: &Image, content: &[u8], map: &Map) -> Vec<u8> {
-    edited(image, content, |field, _| {
-        let (target, from) = match field.relation {
-            Relation::Offset(base) => (map.offset(field.target), map.offset(base)),
-            Relation::Back => (map.offset(field.target), 0),
-            Relation::From(base) => (map.address(field.target), map.address(base)),
-            _ => (map.address(field.target), 0),
+fn common(images: &Images<'_>, content: &[u8], map: &Map) -> Vec<u8> {
+    edited(images, content, |program, field| {
+        if let Some(name) = named(program, field, content) {
+            return name;
+        }
+        let layout = &program.layout;
+        let address = |address| match layout.place(address) {
+            Place::File(offset) => map.offset(offset),
+            Place::Behind(segment, distance) => distance ^ (segment as u64 + 1) << 40,
+            Place::Nowhere => address,
         };
-        Some(field.value(target, 0, from))
+        let target = match field.is_address() {
+            true => address(field.target),
+            false => map.offset(field.target),
+        };
+        let from = match field.relation {
+            Relation::Offset(base) | Relation::Addend(base, _) | Relation::Entry(base) => {
+                map.offset(base)
+            }
+            Relation::From(base) => address(base),
+            _ => 0,
+        };
+        field.value(target, 0, from)
     })
 }
 
-fn edited(
-    image: &Image,
-    content: &[u8],
-    value: impl Fn(&crate::machine::Field, u64) -> Option<i64>,
-) -> Vec<u8> {
+fn edited(images: &Images<'_>, content: &[u8], value: impl Fn(&Program, &Field) -> i64) -> Vec<u8> {
     let mut result = content.to_vec();
     let base: &dyn Base = &content;
-    let mut scanner = Scanner::new(image, base);
+    let mut scanner = Scanner::new(base);
     let mut found = Scanned::default();
-    for region in &image.regions {
+    for (program, region) in images.regions() {
         let mut at = region.start;
         while at < region.end {
-            let len = (region.end - at).min(PIECE);
-            scanner.scan(region, at, len as usize, &mut found).expect("the content is in memory");
+            let end = region.chunk_end(at, PIECE);
+            let scanned = scanner.scan(&program, &region, at, (end - at) as usize, &mut found);
+            scanned.expect("the content is in memory");
             for field in &found.fields {
                 let place = (at + u64::from(field.at)) as usize;
                 let range = place..place + field.shape.width();
-                if let Some(value) = value(field, place as u64) {
-                    crate::modelled::put(&mut result[range], field.shape, value);
-                }
+                crate::modelled::put(&mut result[range], field.shape, value(&program, field));
             }
-            at += len;
+            at = end;
         }
     }
     result

@@ -1,7 +1,4 @@
-//! Where old content has gone: what the copies of an object say about addresses.
-
-use crate::machine::Segments;
-use crate::machine::elf::Place;
+//! Where old content has gone: what the copies of an object say.
 
 /// A copy, as far as it says where old content is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,35 +8,29 @@ struct Moved {
     new: u64,
 }
 
-/// Maps offsets and addresses of the old content to the new.
+/// Maps offsets of the old content to the new.
 #[derive(Debug, Default)]
 pub(crate) struct Map {
     /// Ascending in `old`.
     moved: Vec<Moved>,
     /// Whether every copy goes where it was.
     is_still: bool,
-    pub(crate) old: Segments,
-    pub(crate) new: Segments,
     last: std::cell::Cell<usize>,
 }
 
 impl Map {
     /// Takes copies as old place, new place and length.
-    pub(crate) fn new(
-        copies: impl Iterator<Item = (u64, u64, u64)>,
-        old: Segments,
-        new: Segments,
-    ) -> Self {
+    pub(crate) fn new(copies: impl Iterator<Item = (u64, u64, u64)>) -> Self {
         let mut moved: Vec<Moved> =
             copies.map(|(old, new, len)| Moved { old, end: old + len, new }).collect();
         moved.sort_unstable();
         let is_still = moved.iter().all(|m| m.old == m.new);
-        Self { moved, is_still, old, new, last: Default::default() }
+        Self { moved, is_still, last: Default::default() }
     }
 
-    /// Whether nothing moves, so that no field changes.
+    /// Whether every copy goes where it was.
     pub(crate) fn is_still(&self) -> bool {
-        self.is_still && self.old == self.new
+        self.is_still
     }
 
     /// Where a byte of the old content is now. What was not copied is guessed to have gone with its nearest
@@ -68,20 +59,6 @@ impl Map {
             }
             (None, Some(after)) => shifted(after),
             (None, None) => old,
-        }
-    }
-
-    /// Where an old address is now.
-    pub(crate) fn address(&self, old: u64) -> u64 {
-        match self.old.place(old) {
-            Place::File(offset) => self.new.address(self.offset(offset)),
-            Place::Behind(segment, distance) => {
-                match (self.old.end(segment), self.new.end(segment)) {
-                    (Some(_), Some(end)) => end.wrapping_add(distance),
-                    _ => old,
-                }
-            }
-            Place::Nowhere => old,
         }
     }
 }

@@ -62,15 +62,15 @@ impl Shape {
         }
     }
 
-    /// The value in the bytes, with its sign.
+    /// The value in the bytes, with its sign if it has one.
     pub(crate) fn get(self, raw: u64) -> i64 {
         let value = match self {
             Shape::Word | Shape::Long | Shape::Branch26 | Shape::Branch24 | Shape::Place31 => raw,
             Shape::Branch19 | Shape::Branch14 => raw >> 5,
             Shape::Adr => raw >> 3 & 0x1f_fffc | raw >> 29 & 3,
-            Shape::Low12(_) => return (raw >> 10 & 0xfff) as i64,
+            Shape::Low12(_) => raw >> 10,
         };
-        self.signed(value as i64)
+        self.cut(value as i64)
     }
 
     /// The bytes with another value.
@@ -85,7 +85,15 @@ impl Shape {
         raw & !self.mask() | bits & self.mask()
     }
 
-    /// A value cut to its bits.
+    /// A value cut to what there is room for.
+    pub(crate) fn cut(self, value: i64) -> i64 {
+        match self {
+            Shape::Low12(_) => value & 0xfff,
+            _ => self.signed(value),
+        }
+    }
+
+    /// The lower bits of a difference of values, with a sign.
     pub(crate) fn signed(self, value: i64) -> i64 {
         let unused = 64 - self.bits();
         value << unused >> unused
@@ -113,8 +121,12 @@ pub(crate) enum Relation {
     BelowPage,
     /// The distance from this old address to the target.
     From(u64),
-    /// The distance between offsets in the file, the first of which is given.
+    /// The distance between offsets in the content, the first of which is given.
     Offset(u64),
+    /// The same, less so many bytes.
+    Addend(u64, u8),
+    /// The number of an entry of 24 bytes in the table at this offset.
+    Entry(u64),
     /// How far before the field's own offset the target is, in the file.
     Back,
 }
@@ -133,15 +145,33 @@ pub(crate) struct Field {
 }
 
 /// How many sorts of fields there are.
-pub(crate) const KINDS: usize = 32;
+pub(crate) const KINDS: usize = 48;
+
+/// The kind of names of symbols.
+pub(crate) const NAME: u8 = 15;
 
 impl Field {
-    /// Whether the target is an address, of which others may know too.
+    /// Whether the target is an address.
     pub(crate) fn is_address(&self) -> bool {
         matches!(
             self.relation,
-            Relation::Absolute | Relation::Relative(_) | Relation::Page | Relation::BelowPage
+            Relation::Absolute
+                | Relation::Relative(_)
+                | Relation::Page
+                | Relation::BelowPage
+                | Relation::From(_)
         )
+    }
+
+    /// Under which name others may know what the target has become; `start` is that of the
+    /// program.
+    pub(crate) fn key(&self, start: u64) -> Option<u64> {
+        match self.relation {
+            Relation::Offset(_) | Relation::Back => None,
+            Relation::Addend(..) => Some(self.target ^ 1 << 62),
+            Relation::Entry(_) => Some(self.target ^ 1 << 63),
+            _ => Some(key_of_address(self.target, start)),
+        }
     }
 
     /// The value for a target; `own` is the field's own address or offset, `from` where the
@@ -157,13 +187,15 @@ impl Field {
             }
             Relation::BelowPage => return ((target & 0xfff) >> self.shape.scale()) as i64,
             Relation::From(_) | Relation::Offset(_) => target.wrapping_sub(from),
+            Relation::Addend(_, less) => target.wrapping_sub(from).wrapping_sub(less.into()),
+            Relation::Entry(_) => (target.wrapping_sub(from) as i64 / ENTRY) as u64,
             Relation::Back => own.wrapping_sub(target),
         };
         self.shape.signed(value as i64 >> self.shape.scale())
     }
 
-    /// The address that a value means; `page` is what is above a page's offset.
-    pub(crate) fn target_of(&self, value: i64, own: u64, page: u64) -> u64 {
+    /// The target that a value means; `page` is what is above a page's offset.
+    pub(crate) fn target_of(&self, value: i64, own: u64, from: u64, page: u64) -> u64 {
         let scaled = (value as u64) << self.shape.scale();
         match self.relation {
             Relation::Relative(more) => {
@@ -171,7 +203,18 @@ impl Field {
             }
             Relation::Page => (own >> 12).wrapping_add(value as u64) << 12,
             Relation::BelowPage => page & !0xfff | scaled & 0xfff,
-            _ => scaled,
+            Relation::From(_) | Relation::Offset(_) => from.wrapping_add(scaled),
+            Relation::Addend(_, less) => from.wrapping_add(scaled).wrapping_add(less.into()),
+            Relation::Entry(_) => from.wrapping_add(scaled.wrapping_mul(ENTRY as u64)),
+            Relation::Absolute | Relation::Back => scaled,
         }
     }
+}
+
+/// Size of an entry of [`Relation::Entry`].
+const ENTRY: i64 = 24;
+
+/// Under which name it is learned what an address has become.
+pub(crate) fn key_of_address(address: u64, start: u64) -> u64 {
+    address.wrapping_add(start.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

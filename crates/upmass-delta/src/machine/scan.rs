@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::field::{Field, Relation, Shape};
-use super::{Image, Meaning, Region, x86};
+use super::field::{Field, NAME, Relation, Shape};
+use super::regions::Format;
+use super::{Layout, Program, Region, x86};
 use crate::patch::Base;
 
 /// How far before a chunk of x86 code decoding starts, to be in step with it.
@@ -32,10 +33,11 @@ pub(crate) struct Scanned {
 
 /// Looks at chunks of one file.
 pub(crate) struct Scanner<'a> {
-    pub(crate) image: &'a Image,
     base: &'a dyn Base,
-    /// For each region of unwind information, by its start: where records start.
+    /// Of the program that was scanned last: for each region of unwind information, by its start,
+    /// where records start.
     records: Vec<(u64, Vec<u64>)>,
+    records_of: u64,
     around: Vec<u8>,
 }
 
@@ -52,23 +54,24 @@ fn extend(value: u32) -> u64 {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(image: &'a Image, base: &'a dyn Base) -> Self {
-        Self { image, base, records: Vec::new(), around: Vec::new() }
+    pub(crate) fn new(base: &'a dyn Base) -> Self {
+        Self { base, records: Vec::new(), records_of: 0, around: Vec::new() }
     }
 
-    /// Reads `len` bytes at `start`, all of one region, and finds their fields.
+    /// Reads `len` bytes at `start`, all of one region of a program, and finds their fields.
     pub(crate) fn scan(
         &mut self,
+        program: &Program,
         region: &Region,
         start: u64,
         len: usize,
         out: &mut Scanned,
     ) -> io::Result<()> {
-        let (before, after) = match region.meaning {
-            Meaning::X86 => (X86_BEFORE, x86::MAX_LEN as u64),
-            Meaning::A64 => (A64_AROUND, A64_AROUND),
-            Meaning::Arm => (ARM_BEFORE, ARM_AFTER),
-            Meaning::Unwind => (RECORD, RECORD),
+        let (before, after) = match region.format {
+            Format::X86 => (X86_BEFORE, x86::MAX_LEN as u64),
+            Format::A64 => (A64_AROUND, A64_AROUND),
+            Format::Arm => (ARM_BEFORE, ARM_AFTER),
+            Format::Unwind => (RECORD, RECORD),
             _ => (0, 0),
         };
         let from = start.saturating_sub(before).max(region.start.min(start));
@@ -84,28 +87,38 @@ impl<'a> Scanner<'a> {
             out.fields.clear();
             out.classes.clear();
             out.classes.resize(len, 0);
-            let chunk = Chunk { region, start, from, len, around: &around, image: self.image };
-            match region.meaning {
-                Meaning::Plain => {}
-                Meaning::X86 => chunk.x86(out),
-                Meaning::A64 => chunk.a64(out),
-                Meaning::Arm => chunk.arm(out),
-                Meaning::Rela64 => chunk.relocations(out),
-                Meaning::Rel32 => chunk.short_relocations(out),
-                Meaning::Symbols64 => chunk.symbols(out, true),
-                Meaning::Symbols32 => chunk.symbols(out, false),
-                Meaning::Unwind => {
+            let chunk = Chunk { region, start, from, len, around: &around, program };
+            match region.format {
+                Format::Plain => {}
+                Format::X86 => chunk.x86(out),
+                Format::A64 => chunk.a64(out),
+                Format::Arm => chunk.arm(out),
+                Format::Rela64 => chunk.relocations(out),
+                Format::Rel32 => chunk.short_relocations(out),
+                Format::ObjectRela64 { target, symbols, is_code } => {
+                    chunk.object_relocations(out, target, symbols, is_code);
+                }
+                Format::Symbols64(names) => chunk.symbols(out, names, true),
+                Format::Symbols32(names) => chunk.symbols(out, names, false),
+                Format::Unwind => {
+                    if program.layout.start != self.records_of {
+                        self.records.clear();
+                        self.records_of = program.layout.start;
+                    }
                     let record = self
                         .record_before(region, start.saturating_sub(RECORD - 8).max(region.start));
                     if record >= from {
                         chunk.unwind(out, record);
                     }
                 }
-                Meaning::UnwindIndex => chunk.unwind_index(out),
-                Meaning::ArmIndex => chunk.arm_index(out),
-                Meaning::Data64 => chunk.pointers(out, 8),
-                Meaning::Data32 => chunk.pointers(out, 4),
-                Meaning::Constants => chunk.constants(out),
+                Format::UnwindIndex => chunk.unwind_index(out),
+                Format::ArmIndex => chunk.arm_index(out),
+                Format::Data64 => chunk.pointers(out, 8),
+                Format::Data32 => chunk.pointers(out, 4),
+                Format::Constants => chunk.relatives(out, Layout::is_code),
+                Format::Relatives => chunk.relatives(out, Layout::contains),
+                Format::Header64 => chunk.header(out),
+                Format::Sections64 => chunk.sections(out),
             }
             debug_assert!(
                 out.fields
@@ -169,7 +182,7 @@ struct Chunk<'a> {
     from: u64,
     len: usize,
     around: &'a [u8],
-    image: &'a Image,
+    program: &'a Program,
 }
 
 impl Chunk<'_> {
@@ -197,6 +210,16 @@ impl Chunk<'_> {
         };
         if at + shape.width() > self.len {
             return;
+        }
+        // What is to be linked has nothing but zeros where another place is meant.
+        if self.program.is_object
+            && matches!(relation, Relation::Relative(_) | Relation::Page | Relation::BelowPage)
+        {
+            let lead = at + self.lead();
+            let raw = u64::from(word(self.around, lead));
+            if shape.get(raw) == 0 {
+                return;
+            }
         }
         let is_behind = out.fields.last().is_none_or(|f| f.at as usize + f.shape.width() <= at);
         if is_behind {
@@ -232,7 +255,7 @@ impl Chunk<'_> {
                     let more = (instruction.len - d) as i32;
                     let target = self.address(next).wrapping_add(value);
                     self.push(out, at + d, Shape::Word, Relation::Relative(more), target, 1);
-                } else if self.image.is_fixed && self.image.segments.contains(value) {
+                } else if self.program.is_fixed && self.program.layout.contains(value) {
                     self.push(out, at + d, Shape::Word, Relation::Absolute, value, 2);
                 }
             }
@@ -243,7 +266,7 @@ impl Chunk<'_> {
                     let target = self.address(next).wrapping_add(value);
                     let kind = if is_call { 0 } else { 3 };
                     self.push(out, at + i, Shape::Word, Relation::Relative(4), target, kind);
-                } else if self.image.is_fixed && self.image.segments.contains(value) {
+                } else if self.program.is_fixed && self.program.layout.contains(value) {
                     self.push(out, at + i, Shape::Word, Relation::Absolute, value, 4);
                 }
             }
@@ -387,7 +410,8 @@ impl Chunk<'_> {
             }
             at += 4;
         }
-        pools.sort_unstable();
+        // Of several, one to which the program counter is added counts.
+        pools.sort_unstable_by_key(|pool| (pool.0, pool.1 == 0, pool.1));
         pools.dedup_by_key(|pool| pool.0);
         fields.retain(|field| pools.binary_search_by_key(&field.0, |pool| pool.0).is_err());
         for (place, adds) in pools {
@@ -399,7 +423,7 @@ impl Chunk<'_> {
                 let target = u64::from((self.address(adds) as u32).wrapping_add(value));
                 let more = adds as i32 - place as i32;
                 fields.push((place, Shape::Word, Relation::Relative(more), target, 1));
-            } else if self.image.segments.contains(u64::from(value)) {
+            } else if self.program.layout.contains(u64::from(value)) {
                 fields.push((place, Shape::Word, Relation::Absolute, u64::from(value), 2));
             }
         }
@@ -439,6 +463,74 @@ impl Chunk<'_> {
         });
     }
 
+    fn object_relocations(&self, out: &mut Scanned, changed: u64, symbols: u64, is_code: bool) {
+        const X86_PC: [u32; 2] = [2, 4];
+        self.classify(out, 24);
+        self.records(24, |at| {
+            let (offset, kind) = (long(self.around, at), word(self.around, at + 8));
+            let (symbol, addend) = (word(self.around, at + 12), long(self.around, at + 16));
+            let place = changed.wrapping_add(offset);
+            self.push(out, at, Shape::Long, Relation::Offset(changed), place, 27);
+            if symbol == 0 {
+                return;
+            }
+            let entry = symbols.wrapping_add(24 * u64::from(symbol));
+            self.push(out, at + 12, Shape::Word, Relation::Entry(symbols), entry, 28);
+            let section = self.program.sections.get(symbol as usize).copied().unwrap_or(0);
+            if let Some(Some(start)) = self.program.places.get(usize::from(section))
+                && section != 0
+            {
+                // Instructions count from their end, which is where the field ends mostly.
+                let less = if is_code && X86_PC.contains(&kind) { 4 } else { 0 };
+                let target = start.wrapping_add(addend).wrapping_add(less.into());
+                self.push(out, at + 16, Shape::Long, Relation::Addend(*start, less), target, 29);
+            }
+        });
+    }
+
+    fn header(&self, out: &mut Scanned) {
+        const ENTRY: u64 = 24;
+        const SECTIONS: u64 = 40;
+        self.classify(out, 64);
+        let start = self.program.layout.start;
+        for (place, relation, kind) in
+            [(ENTRY, Relation::Absolute, 30), (SECTIONS, Relation::Offset(start), 31)]
+        {
+            let Some(at) = (self.region.start + place).checked_sub(self.from) else { continue };
+            if at + 8 <= self.around.len() as u64 {
+                let value = long(self.around, at as usize);
+                let target = match kind {
+                    30 => value,
+                    _ => start.wrapping_add(value),
+                };
+                if value != 0 {
+                    self.push(out, at as usize, Shape::Long, relation, target, kind);
+                }
+            }
+        }
+    }
+
+    fn sections(&self, out: &mut Scanned) {
+        const NOBITS: u32 = 8;
+        self.classify(out, 64);
+        let start = self.program.layout.start;
+        self.records(64, |at| {
+            let kind = word(self.around, at + 4);
+            let [address, offset, size] = [16, 24, 32].map(|place| long(self.around, at + place));
+            if address != 0 {
+                self.push(out, at + 16, Shape::Long, Relation::Absolute, address, 30);
+            }
+            let place = start.wrapping_add(offset);
+            if offset != 0 {
+                self.push(out, at + 24, Shape::Long, Relation::Offset(start), place, 31);
+            }
+            if size != 0 && kind != NOBITS {
+                let end = place.wrapping_add(size);
+                self.push(out, at + 32, Shape::Long, Relation::Offset(place), end, 32);
+            }
+        });
+    }
+
     fn short_relocations(&self, out: &mut Scanned) {
         self.classify(out, 8);
         self.records(8, |at| {
@@ -447,13 +539,12 @@ impl Chunk<'_> {
         });
     }
 
-    fn symbols(&self, out: &mut Scanned, is_64: bool) {
+    fn symbols(&self, out: &mut Scanned, names: u64, is_64: bool) {
         let size = if is_64 { 24 } else { 16 };
         self.classify(out, size);
         self.records(size, |at| {
-            let names = self.region.names;
             let name = names.wrapping_add(u64::from(word(self.around, at)));
-            self.push(out, at, Shape::Word, Relation::Offset(names), name, 15);
+            self.push(out, at, Shape::Word, Relation::Offset(names), name, NAME);
             let (section, value, length) = match is_64 {
                 true => (
                     &self.around[at + 6..at + 8],
@@ -466,7 +557,19 @@ impl Chunk<'_> {
                     u64::from(word(self.around, at + 8)),
                 ),
             };
-            if section == [0, 0] || value == 0 {
+            if section == [0, 0] || value == 0 && (length == 0 || !self.program.is_object) {
+                return;
+            }
+            if self.program.is_object {
+                let index = usize::from(u16::from_le_bytes([section[0], section[1]]));
+                if is_64 && let Some(Some(place)) = self.program.places.get(index) {
+                    let target = place.wrapping_add(value);
+                    self.push(out, at + 8, Shape::Long, Relation::Offset(*place), target, 16);
+                    if length > 0 {
+                        let end = target.wrapping_add(length);
+                        self.push(out, at + 16, Shape::Long, Relation::Offset(target), end, 17);
+                    }
+                }
                 return;
             }
             let shape = if is_64 { Shape::Long } else { Shape::Word };
@@ -502,6 +605,10 @@ impl Chunk<'_> {
                 let own = self.from + at as u64 + 4;
                 if back <= own - self.region.start {
                     self.push(out, at + 4, Shape::Word, Relation::Back, own - back, 18);
+                }
+                if self.program.is_object {
+                    at += 4 + len;
+                    continue;
                 }
                 let begin = self.address(at + 8).wrapping_add(extend(word(self.around, at + 8)));
                 self.push(out, at + 8, Shape::Word, Relation::Relative(0), begin, 19);
@@ -581,14 +688,14 @@ impl Chunk<'_> {
                 8 => (long(self.around, at), Shape::Long),
                 _ => (u64::from(word(self.around, at)), Shape::Word),
             };
-            if value >= 4096 && self.image.segments.contains(value) {
+            if value >= 4096 && self.program.layout.contains(value) {
                 self.push(out, at, shape, Relation::Absolute, value, 25);
             }
             at += width;
         }
     }
 
-    fn constants(&self, out: &mut Scanned) {
+    fn relatives(&self, out: &mut Scanned, is_target: impl Fn(&Layout, u64) -> bool) {
         let address = self.address(self.lead());
         for (index, class) in out.classes.iter_mut().enumerate() {
             *class = (address.wrapping_add(index as u64) % 8) as u8;
@@ -598,7 +705,7 @@ impl Chunk<'_> {
             let value = word(self.around, at);
             // The distance from the start of a table of jumps, which is not far.
             let target = self.address(at).wrapping_add(extend(value));
-            if value >> 16 != 0 && self.image.segments.is_code(target) {
+            if value >> 16 != 0 && is_target(&self.program.layout, target) {
                 self.push(out, at, Shape::Word, Relation::Relative(0), target, 26);
             }
             at += 4;

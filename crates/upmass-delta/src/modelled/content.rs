@@ -2,7 +2,12 @@
 
 use super::learned::Learned;
 use super::models::Models;
-use crate::machine::{Field, Meaning, Relation, Scanned, Scanner, Shape};
+use std::rc::Rc;
+
+use crate::machine::field::key_of_address;
+use crate::machine::{
+    Field, Layout, Made, Meaning, Place, Program, Region, Relation, Scanned, Scanner, Shape,
+};
 use crate::map::Map;
 use crate::model::range::{Coding, Section};
 
@@ -16,6 +21,7 @@ struct Candidates {
     sorts: [u8; 4],
     count: usize,
     own: u64,
+    from: u64,
 }
 fn section_of(meaning: Meaning) -> Section {
     match meaning {
@@ -30,13 +36,16 @@ pub(super) struct Work<'a> {
     pub(super) models: &'a mut Models,
     pub(super) learned: &'a mut Learned,
     pub(super) map: Map,
+    /// The program that is copied from, and where it is now.
+    pub(super) old: Rc<Program>,
+    pub(super) layout: Rc<Layout>,
     pub(super) scanner: Scanner<'a>,
     /// Pages that `adrp` has put into registers of the new code.
     pub(super) pages: [u64; 32],
     pub(super) before: [u8; 2],
     /// Offset in the new content.
     pub(super) new: u64,
-    pub(super) start: Vec<u8>,
+    pub(super) made: Made,
 }
 
 impl Work<'_> {
@@ -45,17 +54,23 @@ impl Work<'_> {
         let raw = raw(&old[at..], field.shape);
         let was = field.shape.get(raw);
         let offset = chunk + u64::from(field.at);
-        let (own, from) = match field.relation {
-            Relation::From(base) => (0, self.target(base)),
-            Relation::Offset(base) => (0, self.map.offset(base)),
-            Relation::Back => (offset, 0),
-            _ => (self.map.new.address(offset), 0),
+        let from = match field.relation {
+            Relation::From(base) => self.target(base),
+            Relation::Offset(base) | Relation::Addend(base, _) | Relation::Entry(base) => {
+                self.map.offset(base)
+            }
+            _ => 0,
         };
-        let mapped = match field.relation {
-            Relation::Offset(_) | Relation::Back => self.map.offset(field.target),
-            _ => self.map.address(field.target),
+        let own = match field.relation {
+            Relation::Back => offset,
+            _ if field.is_address() => self.layout.address(offset),
+            _ => 0,
         };
-        let mut found = Candidates { values: [0; 4], sorts: [0; 4], count: 0, own };
+        let mapped = match field.is_address() {
+            true => self.address(field.target),
+            false => self.map.offset(field.target),
+        };
+        let mut found = Candidates { values: [0; 4], sorts: [0; 4], count: 0, own, from };
         let mut add = |value: i64, sort: u8| {
             if !found.values[..found.count].contains(&value) {
                 found.values[found.count] = value;
@@ -63,20 +78,65 @@ impl Work<'_> {
                 found.count += 1;
             }
         };
-        if (field.is_address() || matches!(field.relation, Relation::From(_)))
-            && let Some(target) = self.learned.get(field.target)
-        {
+        let key = field.key(self.old.layout.start);
+        if let Some(target) = key.and_then(|key| self.learned.get(key)) {
             add(field.value(target, own, from), 0);
         }
         add(field.value(mapped, own, from), 1);
         add(was, 2);
         let growth = self.models.experience[usize::from(field.kind)].growth;
-        add(field.shape.signed(was.wrapping_add(growth)), 3);
+        add(field.shape.cut(was.wrapping_add(growth)), 3);
         found
     }
 
+    /// Where an old address is now, as far as is known.
     fn target(&self, old: u64) -> u64 {
-        self.learned.get(old).unwrap_or_else(|| self.map.address(old))
+        let key = key_of_address(old, self.old.layout.start);
+        self.learned.get(key).unwrap_or_else(|| self.address(old))
+    }
+
+    /// Where an old address is now, by the map.
+    fn address(&self, old: u64) -> u64 {
+        match self.old.layout.place(old) {
+            Place::File(offset) => self.layout.address(self.map.offset(offset)),
+            Place::Behind(segment, distance) => match self.layout.end(segment) {
+                Some(end) => end.wrapping_add(distance),
+                None => old,
+            },
+            Place::Nowhere => old,
+        }
+    }
+
+    /// Takes what is copied next from this program.
+    pub(super) fn enter(&mut self, program: Rc<Program>) {
+        let start = self.map.offset(program.layout.start);
+        // A program that should begin where nothing is known yet is laid out as it was, until its
+        // header is there.
+        self.layout = match self.made.last() {
+            Some(layout) if start < self.made.searched() => layout.clone(),
+            _ if start == program.layout.start => program.layout.clone(),
+            _ if !Rc::ptr_eq(&program, &self.old) || self.layout.start != start => {
+                Rc::new(Layout { start, segments: program.layout.segments.clone() })
+            }
+            _ => self.layout.clone(),
+        };
+        self.old = program;
+    }
+
+    /// Finds the fields of what is copied next.
+    pub(super) fn scan(
+        &mut self,
+        region: &Region,
+        start: u64,
+        len: usize,
+        out: &mut Scanned,
+    ) -> std::io::Result<()> {
+        self.scanner.scan(&self.old, region, start, len, out)
+    }
+
+    /// Whether all addresses are as they were.
+    fn is_still(&self) -> bool {
+        self.map.is_still() && self.layout == self.old.layout
     }
 
     /// Codes `old.bytes`, which go to `self.new`.
@@ -91,7 +151,8 @@ impl Work<'_> {
         coding.section(section_of(meaning));
         let len = old.bytes.len();
         let mut predicted = old.bytes.clone();
-        if !self.map.is_still() {
+        let is_still = self.is_still();
+        if !is_still {
             for field in &old.fields {
                 let found = self.candidates(field, &old.bytes, self.new);
                 put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
@@ -110,7 +171,7 @@ impl Work<'_> {
             out.extend_from_slice(&predicted);
             return;
         }
-        let fields: &[Field] = if self.map.is_still() { &[] } else { &old.fields };
+        let fields: &[Field] = if is_still { &[] } else { &old.fields };
         let mut next = 0;
         let mut at = 0;
         while at < len {
@@ -213,7 +274,7 @@ impl Work<'_> {
                     let best = found.values[0];
                     let growth = shape.signed(shape.get(now).wrapping_sub(best));
                     let growth = models.growths[kind].signed(coding, growth);
-                    let value = shape.signed(best.wrapping_add(growth));
+                    let value = shape.cut(best.wrapping_add(growth));
                     result = shape.put(was, value);
                     models.experience[kind].growth = value.wrapping_sub(shape.get(was));
                 } else {
@@ -234,24 +295,24 @@ impl Work<'_> {
         let bytes = result.to_le_bytes();
         self.models.history.extend(&bytes[..width]);
         out.extend_from_slice(&bytes[..width]);
-        self.learn(field, shape.get(result), result, found.own);
+        self.learn(field, shape.get(result), result, &found);
     }
 
     /// Remembers what a field turned out to be.
-    fn learn(&mut self, field: &Field, value: i64, raw: u64, own: u64) {
-        if !field.is_address() {
-            return;
-        }
-        if field.relation == Relation::Page {
-            self.pages[raw as usize & 31] = field.target_of(value, own, 0);
-            return;
-        }
+    fn learn(&mut self, field: &Field, value: i64, raw: u64, found: &Candidates) {
         let page = match field.relation {
+            Relation::Page => {
+                self.pages[raw as usize & 31] = field.target_of(value, found.own, 0, 0);
+                return;
+            }
+            // How far something reaches says nothing of what begins there.
+            Relation::From(_) => return,
             Relation::BelowPage => self.pages[(raw >> 5) as usize & 31],
             _ => 0,
         };
-        let target = field.target_of(value, own, page);
-        self.learned.set(field.target, target);
+        if let Some(key) = field.key(self.old.layout.start) {
+            self.learned.set(key, field.target_of(value, found.own, found.from, page));
+        }
     }
 }
 fn raw(bytes: &[u8], shape: Shape) -> u64 {

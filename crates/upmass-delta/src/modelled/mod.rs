@@ -18,7 +18,7 @@ pub use encoder::{DECODER_MEMORY, Encoder};
 
 pub(crate) use content::put;
 
-use crate::machine::{Image, Meaning, Scanned, Scanner};
+use crate::machine::{Images, Made, Meaning, Scanned, Scanner};
 use crate::map::Map;
 use crate::model::range::{Coding, Section};
 use crate::patch::{Base, Sink};
@@ -34,8 +34,6 @@ const MAX_OPERATIONS: usize = 1 << 16;
 const WINDOW: u64 = 64 << 20;
 /// Copies are predicted in pieces of this length.
 const CHUNK: usize = 4096;
-/// The start of the new content that is looked at for its segments.
-const START: usize = 4096;
 
 /// What an operation makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,19 +79,20 @@ fn object<C: Coding>(
     actual: Option<&dyn Base>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let image = Image::of(base);
+    let images = Images::of(base, len);
     learned.clear();
     let mut work = Work {
         models,
         learned,
         map: Map::default(),
-        scanner: Scanner::new(&image, base),
+        old: Default::default(),
+        layout: Default::default(),
+        scanner: Scanner::new(base),
         pages: [0; 32],
         before: [0; 2],
         new: 0,
-        start: Vec::new(),
+        made: Made::default(),
     };
-    let mut new_segments = None;
     let (mut before, mut behind, mut shifts) = (4, 0u64, Shifts::default());
     let mut old = Scanned::default();
     let mut out = Vec::with_capacity(CHUNK);
@@ -143,19 +142,16 @@ fn object<C: Coding>(
                 _ => None,
             }
         });
-        let segments = new_segments.clone().unwrap_or_else(|| image.segments.clone());
-        work.map = Map::new(copies, image.segments.clone(), segments);
+        work.map = Map::new(copies);
         for operation in window {
             let mut done = 0;
             while done < operation.len {
                 let mut piece = (operation.len - done).min(CHUNK as u64);
                 let mut region = None;
                 if let Kind::Copy(from) = operation.kind {
-                    let here = work.scanner.image.region(from + done);
-                    // Pieces end where regions and pages of the base do.
-                    piece = piece
-                        .min(here.end - (from + done))
-                        .min(CHUNK as u64 - (from + done) % CHUNK as u64);
+                    let (program, here) = images.region(from + done);
+                    piece = piece.min(here.chunk_end(from + done, CHUNK as u64) - (from + done));
+                    work.enter(program);
                     region = Some(here);
                 }
                 truth.clear();
@@ -168,8 +164,7 @@ fn object<C: Coding>(
                     Kind::Copy(from) => {
                         let region = region.expect("of a copy");
                         meaning = region.meaning;
-                        let scanned =
-                            work.scanner.scan(&region, from + done, piece as usize, &mut old);
+                        let scanned = work.scan(&region, from + done, piece as usize, &mut old);
                         scanned.map_err(DeltaError::Base)?;
                         work.chunk(coding, meaning, &old, &truth, &mut out);
                     }
@@ -203,15 +198,9 @@ fn object<C: Coding>(
                     return Ok(());
                 }
                 sink.write(&out).map_err(DeltaError::Sink)?;
-                if work.start.len() < START && new_segments.is_none() {
-                    let room = (START - work.start.len()).min(out.len());
-                    work.start.extend_from_slice(&out[..room]);
-                    if work.start.len() == START {
-                        new_segments = crate::machine::elf::segments_of(&work.start);
-                        if let Some(segments) = &new_segments {
-                            work.map.new = segments.clone();
-                        }
-                    }
+                match operation.kind {
+                    Kind::Zeros => work.made.push_zeros(piece, work.new + piece),
+                    _ => work.made.push(&out, work.new + piece),
                 }
                 work.new += piece;
                 done += piece;

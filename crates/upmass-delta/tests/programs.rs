@@ -1,0 +1,142 @@
+//! Coder 2 and programs that are not a content of their own: inside archives and images, and object
+//! files, which are still to be linked.
+
+mod common;
+#[path = "common/object.rs"]
+mod object;
+#[path = "common/program.rs"]
+mod program;
+
+use common::Noise;
+use object::{object, objects};
+use program::{MACHINES, Machine, versions};
+use proptest::prelude::*;
+use upmass_delta::align::{align, operations};
+use upmass_delta::find::find_copies;
+use upmass_delta::modelled::{Decoder, Encoder, Operation};
+
+fn with_operations(old: &[u8], new: &[u8], operations: &[Operation]) -> usize {
+    let mut encoder = Encoder::with_table(16);
+    encoder.object(&old, &new, operations).unwrap();
+    let stream = encoder.finish();
+    let mut made = Vec::new();
+    Decoder::new(&stream[..]).patch(&old, new.len() as u64, &mut made).unwrap();
+    assert!(made == new);
+    stream.len()
+}
+
+/// Bytes of a patch that was applied.
+fn patch(old: &[u8], new: &[u8]) -> usize {
+    with_operations(old, new, &operations(&align(old, new), &new).unwrap())
+}
+
+/// The same, with copies of equal bytes only.
+fn along(old: &[u8], new: &[u8]) -> usize {
+    with_operations(old, new, &operations(&find_copies(old, new), &new).unwrap())
+}
+
+#[test]
+fn a_program_inside_something_costs_what_it_costs_alone() {
+    for machine in MACHINES {
+        let (old, new) = versions(machine, 400);
+        let wrap = |program: &[u8], before: usize| {
+            [&Noise::new(4).words(before), program, &Noise::new(5).words(900)].concat()
+        };
+        let alone = patch(&old, &new);
+        for (before, now) in [(1001, 1001), (3, 3), (517, 2113)] {
+            let (old, new) = (wrap(&old, before), wrap(&new, now));
+            let inside = patch(&old, &new);
+            // What is new before it is not part of the program.
+            let other = patch(b"", &Noise::new(4).words(now)[before..]);
+            println!("{machine:?} at {before}, {now}: {inside}, alone {alone}, other {other}");
+            assert!(inside < alone + other + 60, "{machine:?}: {inside} of {alone} + {other}");
+        }
+    }
+}
+
+#[test]
+fn many_programs_in_one_content_are_each_laid_out_for_themselves() {
+    // Programs with as many functions would have the same tables of symbols.
+    let counts = [(Machine::X86, 700), (Machine::A64, 400), (Machine::Arm, 500)];
+    let pairs = counts.map(|(machine, functions)| versions(machine, functions));
+    let join = |parts: Vec<&Vec<u8>>| -> Vec<u8> {
+        parts.into_iter().enumerate().flat_map(|(n, p)| [&[n as u8; 52][..], p].concat()).collect()
+    };
+    let old = join(pairs.iter().map(|pair| &pair.0).collect());
+    let new = join(pairs.iter().map(|pair| &pair.1).collect());
+    let alone: usize = pairs.iter().map(|(old, new)| patch(old, new)).sum();
+    let together = patch(&old, &new);
+    println!("{together}, alone {alone}");
+    assert!(together < alone + alone / 4, "{together} of {alone}");
+}
+
+#[test]
+fn what_is_still_to_be_linked_is_followed_through_symbols_and_sections() {
+    let (old, new) = objects(300);
+    let (small, other) = (patch(&old, &new), along(&old, &new));
+    // Without a header nothing is known of it.
+    let blind = |content: &[u8]| [b"\0", &content[1..]].concat();
+    let without = patch(&blind(&old), &blind(&new));
+    println!("{} bytes: {small}; along equal bytes {other}; blind {without}", new.len());
+    assert!(small * 4 < without, "{small} of {without}");
+}
+
+#[test]
+fn headers_that_lie_inside_something_are_only_predicted_worse() {
+    let (old, new) = objects(8);
+    let wrap = |object: &[u8]| [&[1; 37][..], object, &[2; 1000]].concat();
+    let places = (0..64).chain(old.len() - 7 * 64..old.len());
+    for place in places {
+        for value in [0, 0x7f, 0xff] {
+            let (mut lying, mut other) = (old.clone(), new.clone());
+            lying[place] = value;
+            let end = other.len() - 1;
+            other[place.min(end)] = value;
+            along(&wrap(&lying), &wrap(&other));
+        }
+    }
+}
+
+#[test]
+fn nothing_but_headers_is_looked_at_so_often_and_no_more() {
+    // Each of them is a program with as many sections as there may be, and of which nothing is known.
+    let mut header = object(&[(1, 0)])[..64].to_vec();
+    header[60..62].copy_from_slice(&u16::MAX.to_le_bytes());
+    let old = header.repeat(40_000);
+    let mut new = old.clone();
+    new[100_000] ^= 1;
+    assert!(along(&old, &new) < 200);
+    // And with none at all.
+    header[60..62].copy_from_slice(&[0, 0]);
+    header[40..48].fill(0);
+    let old = header.repeat(40_000);
+    let mut new = old.clone();
+    new.splice(640..640, header[..40].to_vec());
+    assert!(along(&old, &new) < 400);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn whatever_is_cut_out_and_put_together_makes_the_round_trip(
+        parts in prop::collection::vec((0..4usize, any::<prop::sample::Index>(), 0..9000usize), 0..6),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+    ) {
+        let sources = [versions(Machine::X86, 20), versions(Machine::A64, 20), versions(Machine::Arm, 20), objects(20)];
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for (source, from, len) in parts {
+            let source = &sources[source];
+            let from = if len % 2 == 0 { 0 } else { from.index(source.0.len()) };
+            old.extend(source.0[from..].iter().take(len * 2));
+            new.extend(source.1[from.min(source.1.len())..].iter().take(len));
+            new.extend(vec![0; len % 70 * 100]);
+        }
+        for (index, byte) in damage {
+            if !old.is_empty() {
+                *index.get_mut(&mut old) = byte;
+            }
+        }
+        patch(&old, &new);
+    }
+}

@@ -11,8 +11,11 @@ use crate::objects::{MAX_FILE, Objects, Piece};
 use crate::stat::Inode;
 use crate::{ImportError, Result};
 
-/// How much a worker holds in memory of the file that it reads.
-pub(crate) const BUFFER: usize = 1 << 20;
+/// How much a worker holds in memory of the file that it reads. A longer file is read and hashed
+/// twice when it is new.
+const MAX_BUFFER: usize = 8 << 20;
+/// How much of a longer file is read at once.
+const PIECE: usize = 1 << 20;
 
 /// A regular file that is open, and what the kernel said of it then.
 pub(crate) struct SourceFile<'a> {
@@ -24,18 +27,23 @@ pub(crate) struct SourceFile<'a> {
 }
 
 impl SourceFile<'_> {
-    /// Reads the file, and stores it unless it is small or there already.
+    /// Reads the file, and stores it unless it is small or there already. The buffer grows as
+    /// files need it.
     ///
     /// A file that fits the buffer is read once. A longer one is hashed first and read again
     /// only when it must be written: to read twice what the page cache has costs less than to
     /// write what the store has.
-    pub(crate) fn store(&self, objects: &Objects<'_>, buffer: &mut [u8]) -> Result<Node> {
+    pub(crate) fn store(&self, objects: &Objects<'_>, buffer: &mut Vec<u8>) -> Result<Node> {
         let size = self.inode.size;
         if size > MAX_FILE {
             let (path, what) = ((self.path)(), "its length");
             return Err(ImportError::TooLarge { path, what, found: size, limit: MAX_FILE });
         }
-        let node = if size <= buffer.len() as u64 {
+        let wanted = if size <= MAX_BUFFER as u64 { size as usize } else { PIECE };
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
+        let node = if size <= MAX_BUFFER as u64 {
             let content = &mut buffer[..size as usize];
             self.read_exact(content, 0)?;
             (self.progress)(size);
@@ -44,8 +52,9 @@ impl SourceFile<'_> {
                 false => Node::Object { size, id: objects.put(content)? },
             }
         } else {
-            let id = self.hash(buffer)?;
-            if !objects.has(id)? && self.write(objects, buffer)? != id {
+            let piece = &mut buffer[..PIECE];
+            let id = self.hash(piece)?;
+            if !objects.has(id)? && self.write(objects, piece)? != id {
                 return Err(self.changed("it has other content when it is read again"));
             }
             Node::Object { size, id }

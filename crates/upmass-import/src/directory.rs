@@ -17,7 +17,7 @@ use upmass_store::Store;
 
 use self::walk::{RegularFile, Walk, source_error};
 use crate::beneath::{Beneath, FILE};
-use crate::content::{BUFFER, SourceFile};
+use crate::content::SourceFile;
 use crate::index::{Index, Learned};
 use crate::objects::Objects;
 use crate::stat::Inode;
@@ -130,7 +130,7 @@ struct Content {
 
 impl Reader {
     fn new(xattrs: XattrUse) -> Self {
-        Self { buffer: vec![0; BUFFER], xattrs: XattrReader::new(xattrs) }
+        Self { buffer: Vec::new(), xattrs: XattrReader::new(xattrs) }
     }
 }
 

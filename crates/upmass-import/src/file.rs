@@ -8,7 +8,7 @@ use upmass_format::TreePath;
 use upmass_format::tree::{Meta, MtimePolicy};
 use upmass_store::Store;
 
-use crate::content::{BUFFER, SourceFile};
+use crate::content::SourceFile;
 use crate::objects::Objects;
 use crate::stat::Inode;
 use crate::{ImportError, Imported, Result, TreeBuilder};
@@ -44,7 +44,7 @@ pub fn import_file(
     }
     let name = &|| source.display().to_string();
     let content = SourceFile { file: &file, inode: &inode, path: name, progress };
-    let node = content.store(&objects, &mut vec![0; BUFFER])?;
+    let node = content.store(&objects, &mut Vec::new())?;
     let mut tree = TreeBuilder::new(MtimePolicy::Normalised);
     tree.insert(path, Meta { mode, ..Meta::default() }, node)?;
     let tree = objects.put_tree(&tree)?;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 
 use upmass_format::tree::{MAX_INLINE, Node};
-use upmass_format::{ObjectHasher, ObjectId, TreeId};
-use upmass_store::{Batch, Incoming, MAX_BATCH, Store};
+use upmass_format::{ObjectId, TreeId};
+use upmass_store::{Batch, HashedContent, Incoming, MAX_BATCH, Store};
 
 use crate::{Result, TreeBuilder};
 
@@ -88,13 +88,11 @@ impl<'a> Objects<'a> {
     /// Stores content that is in memory, unless it is there. Hashing first costs less than
     /// writing what is there already.
     pub(crate) fn put(&self, content: &[u8]) -> Result<ObjectId> {
-        let id = ObjectHasher::hash(content);
-        if self.has(id)? {
-            return Ok(id);
+        let hashed = HashedContent::new(content);
+        if self.has(hashed.id())? {
+            return Ok(hashed.id());
         }
-        let mut incoming = self.incoming()?;
-        incoming.write(content)?;
-        self.add(incoming)
+        self.add(self.store.incoming_of(hashed)?)
     }
 
     /// Starts a file of a known size that arrives in pieces.

@@ -136,7 +136,7 @@ fn progress_adds_up_to_all_bytes() {
 
 #[test]
 fn a_file_that_changes_while_it_is_read_is_refused() {
-    let content = vec![7; 3 << 20];
+    let content = vec![7; 9 << 20];
     let check = |change: fn(&Path), expected: &str| {
         for content in [&content[..], &content[..5000]] {
             let place = Place::new();
@@ -154,8 +154,8 @@ fn a_file_that_changes_while_it_is_read_is_refused() {
         }
     };
     let again = "it has other content when it is read again";
-    check(|file| write(file, &vec![8; 3 << 20]), again);
-    check(|file| write(file, &vec![8; 4 << 20]), again);
+    check(|file| write(file, &vec![8; 9 << 20]), again);
+    check(|file| write(file, &vec![8; 10 << 20]), again);
     check(|file| write(file, b""), "it became shorter");
     check(
         |file| fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap(),

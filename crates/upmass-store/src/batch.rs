@@ -28,12 +28,19 @@ pub struct Batch {
     bytes: u64,
 }
 
+/// Content in memory, and the id that it has: proof that it was hashed.
+#[derive(Debug, Clone, Copy)]
+pub struct HashedContent<'a> {
+    content: &'a [u8],
+    id: ObjectId,
+}
+
 /// One object while its content arrives. Blocks of zeros become holes.
 pub struct Incoming {
     store: Store,
     file: Box<dyn WriteFile>,
     path: String,
-    hasher: ObjectHasher,
+    hasher: Hasher,
     /// Bytes since the last block boundary, not yet written.
     block: Vec<u8>,
     zeros: u64,
@@ -49,6 +56,18 @@ impl Store {
 
     /// Starts an object. It belongs to no batch until [`Batch::add`].
     pub fn incoming(&self) -> Result<Incoming> {
+        self.start(Hasher::Hashes(ObjectHasher::new()))
+    }
+
+    /// A complete object of content that was hashed, and is not hashed again. It belongs to no
+    /// batch until [`Batch::add`].
+    pub fn incoming_of(&self, hashed: HashedContent<'_>) -> Result<Incoming> {
+        let mut incoming = self.start(Hasher::Knows { id: hashed.id, len: 0 })?;
+        incoming.write(hashed.content)?;
+        Ok(incoming)
+    }
+
+    fn start(&self, hasher: Hasher) -> Result<Incoming> {
         self.lock_for_writing()?;
         let path = self.temporary_path();
         let file = self.volume.create(&path)?;
@@ -56,7 +75,7 @@ impl Store {
             store: self.clone(),
             file,
             path,
-            hasher: ObjectHasher::new(),
+            hasher,
             block: Vec::new(),
             zeros: 0,
             finished: false,
@@ -84,7 +103,7 @@ impl Store {
 impl Batch {
     /// Takes a complete object. It has no name and is not durable until [`Self::commit`].
     pub fn add(&mut self, incoming: Incoming) -> Result<ObjectId> {
-        let len = incoming.hasher.content_len();
+        let len = incoming.len();
         let (path, id) = incoming.finish()?;
         if self.store.contains(id)? {
             self.store.volume.remove(&path)?;
@@ -143,6 +162,59 @@ impl Batch {
         }
         self.bytes = 0;
         Ok(())
+    }
+}
+
+impl<'a> HashedContent<'a> {
+    /// Hashes content.
+    pub fn new(content: &'a [u8]) -> Self {
+        Self { content, id: ObjectHasher::hash(content) }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+}
+
+/// How the id of an object comes about.
+enum Hasher {
+    Hashes(ObjectHasher),
+    /// It is known; only the bytes are counted.
+    Knows {
+        id: ObjectId,
+        len: u64,
+    },
+}
+
+impl Hasher {
+    fn update(&mut self, content: &[u8]) {
+        match self {
+            Hasher::Hashes(hasher) => hasher.update(content),
+            Hasher::Knows { len, .. } => *len += content.len() as u64,
+        }
+    }
+
+    fn update_zero_blocks(&mut self, count: u64) {
+        match self {
+            Hasher::Hashes(hasher) => hasher.update_zero_blocks(count),
+            Hasher::Knows { len, .. } => *len += count * BLOCK_SIZE as u64,
+        }
+    }
+
+    fn content_len(&self) -> u64 {
+        match self {
+            Hasher::Hashes(hasher) => hasher.content_len(),
+            Hasher::Knows { len, .. } => *len,
+        }
+    }
+
+    /// The id. What is left cannot be used any more.
+    fn finish(&mut self) -> ObjectId {
+        match self {
+            Hasher::Hashes(hasher) => std::mem::take(hasher).finish(),
+            Hasher::Knows { id, .. } => *id,
+        }
     }
 }
 
@@ -227,7 +299,7 @@ impl Incoming {
             self.file.write(&rest)?;
         }
         self.finished = true;
-        Ok((std::mem::take(&mut self.path), std::mem::take(&mut self.hasher).finish()))
+        Ok((std::mem::take(&mut self.path), self.hasher.finish()))
     }
 }
 

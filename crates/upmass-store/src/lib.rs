@@ -25,7 +25,7 @@ mod root;
 mod scratch;
 mod store;
 
-pub use batch::{Batch, Incoming, MAX_BATCH};
+pub use batch::{Batch, HashedContent, Incoming, MAX_BATCH};
 pub use check::{CheckReport, Damage, Fault};
 pub use collect::Collected;
 pub use error::{Result, StoreError};

@@ -15,7 +15,7 @@ use super::NixError;
 use crate::directory::{ReadDirectory, read_directory};
 use crate::index::{Index, Learned};
 use crate::objects::Objects;
-use crate::{ImportOptions, Imported, Owners, TreeBuilder};
+use crate::{ImportOptions, Imported, Owners, TreeBuilder, XattrUse};
 
 /// Imports the store paths of a closure, one after the other.
 pub(super) struct Importer<'a> {
@@ -55,7 +55,8 @@ impl Importer<'_> {
 
     fn tree(&mut self, on_host: &Path) -> crate::Result<Imported> {
         let (owners, mtimes) = (Owners::Root, MtimePolicy::Normalised);
-        let options = ImportOptions { owners, mtimes, ..self.options.clone() };
+        let xattrs = XattrUse::Drop;
+        let options = ImportOptions { owners, mtimes, xattrs, ..self.options.clone() };
         let read = read_directory(self.objects, self.index, on_host, &options, self.progress)?;
         self.learned.extend(read.learned);
         let (tree, policy) = Directory::read(&read.tree.encode()?[..]).expect(CANONICAL);

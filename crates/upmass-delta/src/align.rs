@@ -4,10 +4,10 @@
 use std::io;
 
 use crate::find::{find_copies, similarity};
-use crate::machine::field::NAME;
-use crate::machine::{Field, Format, Images, Place, Program, Relation, Scanned, Scanner};
+use crate::machine::{Field, Images, Place, Program, Relation, Scanned, Scanner};
 use crate::map::Map;
 use crate::modelled::{Encoder, Kind, Operation};
+use crate::named::Names;
 use crate::patch::{Base, Copied};
 
 /// Regions are looked at in pieces of this length.
@@ -48,40 +48,15 @@ const TRIAL_TABLE_LOG2: u8 = 20;
 
 /// The content without addresses in code.
 fn blanked(images: &Images<'_>, content: &[u8]) -> Vec<u8> {
-    edited(images, content, |program, field| named(program, field, content).unwrap_or(0))
+    let names = Names::of(images, content);
+    edited(images, content, |program, field| names.value(program, field).unwrap_or(0))
 }
-
-/// What stands for a symbol or its name wherever both are: a hash of the name.
-fn named(program: &Program, field: &Field, content: &[u8]) -> Option<i64> {
-    let name = match field.relation {
-        Relation::Entry(_) => {
-            let next = program.regions.partition_point(|r| r.end <= field.target);
-            let Format::Symbols64(names) = program.regions.get(next)?.format else { return None };
-            let entry = content.get(usize::try_from(field.target).ok()?..)?.get(..8)?;
-            let name = u32::from_le_bytes(entry[..4].try_into().expect("four bytes"));
-            if name == 0 {
-                // Symbols of sections have none.
-                return Some(i64::from(entry[6]) << 8 | i64::from(entry[7]));
-            }
-            names.checked_add(name.into())?
-        }
-        Relation::Offset(_) if field.kind == NAME => field.target,
-        _ => return None,
-    };
-    let name = content.get(usize::try_from(name).ok()?..)?.iter().take(LONGEST_NAME);
-    let hash = name.take_while(|byte| **byte != 0).fold(0u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    });
-    Some(hash as i64)
-}
-
-/// So much of a name is looked at.
-const LONGEST_NAME: usize = 256;
 
 /// The content with places where they are in the new one, all counted from its start.
 fn common(images: &Images<'_>, content: &[u8], map: &Map) -> Vec<u8> {
+    let names = Names::of(images, content);
     edited(images, content, |program, field| {
-        if let Some(name) = named(program, field, content) {
+        if let Some(name) = names.value(program, field) {
             return name;
         }
         let layout = &program.layout;

@@ -18,6 +18,8 @@ mod machine;
 mod map;
 mod model;
 pub mod modelled;
+#[cfg(feature = "encoder")]
+mod named;
 pub mod patch;
 pub mod stream;
 

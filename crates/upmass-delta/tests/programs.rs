@@ -6,11 +6,14 @@ mod common;
 mod object;
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/types.rs"]
+mod types;
 
 use common::Noise;
 use object::{object, objects};
 use program::{MACHINES, Machine, versions};
 use proptest::prelude::*;
+use types::{described, structures};
 use upmass_delta::align::{align, operations};
 use upmass_delta::find::find_copies;
 use upmass_delta::modelled::{Decoder, Encoder, Operation};
@@ -74,11 +77,75 @@ fn many_programs_in_one_content_are_each_laid_out_for_themselves() {
 fn what_is_still_to_be_linked_is_followed_through_symbols_and_sections() {
     let (old, new) = objects(300);
     let (small, other) = (patch(&old, &new), along(&old, &new));
-    // Without a header nothing is known of it.
-    let blind = |content: &[u8]| [b"\0", &content[1..]].concat();
-    let without = patch(&blind(&old), &blind(&new));
+    let (_, without) = against_blind(&old, &new);
     println!("{} bytes: {small}; along equal bytes {other}; blind {without}", new.len());
     assert!(small * 4 < without, "{small} of {without}");
+}
+
+/// What is known of the programs in it, and what a patch takes without that.
+fn against_blind(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let blind = |content: &[u8]| [b"\0", &content[1..]].concat();
+    (patch(old, new), patch(&blind(old), &blind(new)))
+}
+
+#[test]
+fn types_are_followed_when_their_numbers_change() {
+    let (before, after) = structures(600);
+    let (small, blind) = against_blind(&described(3, 0, &before), &described(3, 0, &after));
+    println!("types: {small}, blind {blind}");
+    assert!(small * 3 < blind, "{small} of {blind}");
+}
+
+#[test]
+fn types_that_go_on_where_others_end_are_followed_too() {
+    let (structures, _) = structures(600);
+    let (small, blind) =
+        against_blind(&described(1, 70_000, &structures), &described(1, 70_123, &structures));
+    println!("split types: {small}, blind {blind}");
+    assert!(small * 8 < blind, "{small} of {blind}");
+}
+
+#[test]
+fn what_one_object_teaches_of_types_is_known_in_the_next() {
+    let (before, after) = structures(300);
+    let (old, new) = (described(3, 0, &before), described(3, 0, &after));
+    let operations = operations(&align(&old, &new), &&new[..]).unwrap();
+    let mut encoder = Encoder::with_table(16);
+    let mut sizes = [0; 2];
+    for size in &mut sizes {
+        let before = encoder.spent().iter().map(|(_, bytes)| bytes).sum::<f64>();
+        encoder.object(&&old[..], &&new[..], &operations).unwrap();
+        let after = encoder.spent().iter().map(|(_, bytes)| bytes).sum::<f64>();
+        *size = (after - before) as usize;
+    }
+    println!("first {}, again {}", sizes[0], sizes[1]);
+    assert!(sizes[1] * 3 < sizes[0] * 2, "{sizes:?}");
+    let stream = encoder.finish();
+    let mut decoder = Decoder::new(&stream[..]);
+    for _ in sizes {
+        let mut made = Vec::new();
+        decoder.patch(&&old[..], new.len() as u64, &mut made).unwrap();
+        assert!(made == new);
+    }
+}
+
+#[test]
+fn the_places_behind_a_kernel_are_addresses_in_it() {
+    let plans = versions(Machine::X86, 500);
+    let [old, new] = [&plans.0, &plans.1].map(|file| {
+        let mut file = file.clone();
+        file[16] = 2;
+        // Every place of a call, which has the same distance from its function in both.
+        let text = &file[4096..40_000];
+        let calls = text.iter().enumerate().filter(|(_, byte)| **byte == 0xe8);
+        let places: Vec<u8> =
+            calls.flat_map(|(at, _)| (0x10_1001 + at as u32).to_le_bytes()).collect();
+        [file, vec![0; 4], places, b"something else".to_vec()].concat()
+    });
+    let (small, blind) = against_blind(&old, &new);
+    let alone = patch(&old[..plans.0.len()], &new[..plans.1.len()]);
+    println!("with places {small}, alone {alone}, blind {blind}");
+    assert!(small < alone + 250, "{small} of {alone}");
 }
 
 #[test]
@@ -120,10 +187,17 @@ proptest! {
 
     #[test]
     fn whatever_is_cut_out_and_put_together_makes_the_round_trip(
-        parts in prop::collection::vec((0..4usize, any::<prop::sample::Index>(), 0..9000usize), 0..6),
+        parts in prop::collection::vec((0..5usize, any::<prop::sample::Index>(), 0..9000usize), 0..6),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
     ) {
-        let sources = [versions(Machine::X86, 20), versions(Machine::A64, 20), versions(Machine::Arm, 20), objects(20)];
+        let (before, after) = structures(40);
+        let sources = [
+            versions(Machine::X86, 20),
+            versions(Machine::A64, 20),
+            versions(Machine::Arm, 20),
+            objects(20),
+            (described(3, 0, &before), described(3, 0, &after)),
+        ];
         let (mut old, mut new) = (Vec::new(), Vec::new());
         for (source, from, len) in parts {
             let source = &sources[source];

@@ -150,6 +150,8 @@ fn constants_of_coder_2() {
         ("longest front, bytes", "made::LONGEST_FRONT"),
         ("learned targets, as a power of two", "learned::LEARNED_LOG2"),
         ("kinds of fields", "field::KINDS"),
+        ("tokens of a lot, as a power of two", "learned::NEAR_LOG2"),
+        ("lots", "learned::LOTS"),
         ("program headers, section headers", "elf::MAX_HEADERS"),
         ("ELF segments", "elf::MAX_SEGMENTS"),
         ("symbols of sections", "elf::MAX_SYMBOLS"),
@@ -198,6 +200,7 @@ fn meanings_of_coder_2() {
         ("data, 32 bits", "Data32"),
         ("constants", "Constants"),
         ("headers", "Headers"),
+        ("types", "Types"),
     ];
     assert!(variants.eq(names.map(|(_, variant)| format!("{variant},"))));
     let numbers: Vec<_> =

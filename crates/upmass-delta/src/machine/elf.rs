@@ -13,6 +13,8 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_SYMBOLS: u64 = 1024;
 /// A table of symbols.
 pub(super) const SYMTAB: u32 = 2;
+/// A machine.
+pub(super) const X86_64: u16 = 62;
 /// Longest header of a file.
 pub(super) const HEADER: usize = 64;
 
@@ -223,6 +225,37 @@ impl<'a> Reader<'a> {
             }
         };
         tables.max(end.unwrap_or(0))
+    }
+
+    /// Where what follows a program that ends at `end` ends: of a kernel of x86-64, words that are
+    /// addresses in it, cut to 32 bits, or 0.
+    pub(super) fn behind(&self, end: u64, limit: u64) -> u64 {
+        const PIECE: u64 = 1 << 14;
+        if !self.header.is_64
+            || self.header.machine != X86_64
+            || self.header.kind != Header::EXECUTABLE
+        {
+            return end;
+        }
+        let layout = self.layout();
+        let mut at = end;
+        let mut piece = [0; PIECE as usize];
+        while at < limit {
+            let len = (limit - at).min(PIECE) as usize;
+            if self.base.read_exact_at(&mut piece[..len], at).is_err() {
+                break;
+            }
+            let words = piece[..len].chunks_exact(4).take_while(|word| {
+                let word = i32::from_le_bytes((*word).try_into().expect("four bytes"));
+                word == 0 || layout.contains(i64::from(word) as u64)
+            });
+            let known = 4 * words.count() as u64;
+            at += known;
+            if known < PIECE {
+                break;
+            }
+        }
+        at
     }
 
     /// The program, with what its bytes up to `end` of the content mean.

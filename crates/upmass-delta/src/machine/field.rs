@@ -127,8 +127,21 @@ pub(crate) enum Relation {
     Addend(u64, u8),
     /// The number of an entry of 24 bytes in the table at this offset.
     Entry(u64),
+    /// A number that stands for something, of one of some sorts.
+    Token(Token),
     /// How far before the field's own offset the target is, in the file.
     Back,
+}
+
+/// What numbers stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A description of a type.
+    Type,
+    /// The name of one, in the names of more than one program.
+    TypeName,
+    /// A checksum.
+    Checksum,
 }
 
 /// A place whose value follows from an old target.
@@ -147,8 +160,9 @@ pub(crate) struct Field {
 /// How many sorts of fields there are.
 pub(crate) const KINDS: usize = 48;
 
-/// The kind of names of symbols.
+/// The kind of names of symbols, and of those of types.
 pub(crate) const NAME: u8 = 15;
+pub(crate) const TYPE_NAME: u8 = 33;
 
 impl Field {
     /// Whether the target is an address.
@@ -170,6 +184,7 @@ impl Field {
             Relation::Offset(_) | Relation::Back => None,
             Relation::Addend(..) => Some(self.target ^ 1 << 62),
             Relation::Entry(_) => Some(self.target ^ 1 << 63),
+            Relation::Token(token) => Some(key_of_token(token, self.target)),
             _ => Some(key_of_address(self.target, start)),
         }
     }
@@ -178,7 +193,7 @@ impl Field {
     /// distance starts, both in the new content.
     pub(crate) fn value(&self, target: u64, own: u64, from: u64) -> i64 {
         let value = match self.relation {
-            Relation::Absolute => target,
+            Relation::Absolute | Relation::Token(_) => target,
             Relation::Relative(more) => {
                 target.wrapping_sub(own).wrapping_sub(i64::from(more) as u64)
             }
@@ -206,7 +221,7 @@ impl Field {
             Relation::From(_) | Relation::Offset(_) => from.wrapping_add(scaled),
             Relation::Addend(_, less) => from.wrapping_add(scaled).wrapping_add(less.into()),
             Relation::Entry(_) => from.wrapping_add(scaled.wrapping_mul(ENTRY as u64)),
-            Relation::Absolute | Relation::Back => scaled,
+            Relation::Absolute | Relation::Token(_) | Relation::Back => scaled,
         }
     }
 }
@@ -217,4 +232,17 @@ const ENTRY: i64 = 24;
 /// Under which name it is learned what an address has become.
 pub(crate) fn key_of_address(address: u64, start: u64) -> u64 {
     address.wrapping_add(start.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// What keys of tokens begin with.
+const TOKENS: u64 = 0x546f_6b65;
+
+/// Under which name it is learned what a token has become.
+fn key_of_token(token: Token, value: u64) -> u64 {
+    TOKENS << 32 ^ (token as u64) << 32 ^ (value ^ value >> 32) & 0xffff_ffff
+}
+
+/// Whether something is learned for all objects of a segment.
+pub(crate) fn is_key_of_token(key: u64) -> bool {
+    key >> 34 == TOKENS >> 2
 }

@@ -40,6 +40,7 @@ impl<'a> Images<'a> {
             seen += 1;
             let end = start.checked_add(reader.len()).filter(|end| *end <= base.len());
             if let Some(end) = end {
+                let end = reader.behind(end, limit);
                 found.push((start, end));
                 at = end;
             }

@@ -7,10 +7,11 @@ mod made;
 mod regions;
 mod scan;
 mod segments;
+mod types;
 mod x86;
 
 pub(crate) use elf::Program;
-pub(crate) use field::{Field, KINDS, Relation, Shape};
+pub(crate) use field::{Field, KINDS, Relation, Shape, Token};
 pub(crate) use images::Images;
 pub(crate) use made::Made;
 #[cfg(feature = "encoder")]
@@ -18,3 +19,5 @@ pub(crate) use regions::Format;
 pub(crate) use regions::{Meaning, Region};
 pub(crate) use scan::{Scanned, Scanner};
 pub(crate) use segments::{Layout, Place};
+#[cfg(feature = "encoder")]
+pub(crate) use types::Record;

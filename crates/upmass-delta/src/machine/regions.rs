@@ -1,7 +1,8 @@
 //! What the sections of a program mean.
 
-use super::elf::{Header, Reader, SYMTAB, Section};
+use super::elf::{Header, Reader, SYMTAB, Section, X86_64};
 use super::segments::Layout;
+use super::types;
 
 /// Longest list of section names.
 const MAX_NAMES: u64 = 1 << 18;
@@ -41,6 +42,8 @@ pub(crate) enum Meaning {
     Constants,
     /// Headers of files and sections.
     Headers,
+    /// Descriptions of types.
+    Types,
 }
 
 /// How the fields of a region are found.
@@ -74,6 +77,17 @@ pub(crate) enum Format {
     Constants,
     /// Tables of a kernel with relative places of 4 bytes.
     Relatives,
+    /// Words with absolute addresses that are cut to 32 bits.
+    Places,
+    /// Descriptions of types, with the offset of their names; split ones go on where those of
+    /// another program end.
+    Types {
+        names: u64,
+        is_split: bool,
+    },
+    /// Checksums of what is exported: with the name, and alone.
+    Versions,
+    Checksums,
     /// The header of a 64-bit file, and its table of sections.
     Header64,
     Sections64,
@@ -111,7 +125,6 @@ impl Region {
 
 /// The regions of a program that ends before `end` of the content: ascending, without overlaps.
 pub(super) fn regions(reader: &Reader<'_>, layout: &Layout, end: u64) -> Vec<Region> {
-    const X86_64: u16 = 62;
     const ARM: u16 = 40;
     const AARCH64: u16 = 183;
     let header = &reader.header;
@@ -141,6 +154,17 @@ pub(super) fn regions(reader: &Reader<'_>, layout: &Layout, end: u64) -> Vec<Reg
             let place = |index: u32| {
                 reader.start.wrapping_add(sections.get(index as usize).map_or(0, |s| s.offset))
             };
+            if section.kind == PROGBITS && name == b".BTF" {
+                let places = types::places(&reader.read(section.offset, types::HEADER)?)?;
+                let within = places.types.end <= section.size;
+                let format = Format::Types {
+                    names: reader.start.wrapping_add(section.offset).wrapping_add(places.names),
+                    is_split: is_object,
+                };
+                let (offset, len) =
+                    (section.offset + places.types.start, places.types.end - places.types.start);
+                return within.then(|| of(offset, len, 0, (Meaning::Types, format)))?;
+            }
             let kind = match kind(section, name, header.is_64, code)? {
                 (meaning, Format::Symbols64(_)) => {
                     (meaning, Format::Symbols64(place(section.link)))
@@ -176,6 +200,10 @@ pub(super) fn regions(reader: &Reader<'_>, layout: &Layout, end: u64) -> Vec<Reg
         regions.extend(of(0, 64, 0, (Meaning::Headers, Format::Header64)));
         regions.extend(of(at, count * 64, 0, (Meaning::Headers, Format::Sections64)));
     }
+    // What follows the image of a kernel says where in it addresses are.
+    let len = reader.len();
+    let tail = end.saturating_sub(reader.start).saturating_sub(len);
+    regions.extend(of(len, tail, 0, (Meaning::Data32, Format::Places)));
     regions.sort_by_key(|r| (r.start, r.end, r.meaning));
     let mut covered = 0;
     regions.retain(|r| {
@@ -189,6 +217,7 @@ pub(super) fn regions(reader: &Reader<'_>, layout: &Layout, end: u64) -> Vec<Reg
 }
 
 const EXEC: u64 = 4;
+const PROGBITS: u32 = 1;
 
 fn kind(
     section: &Section,
@@ -196,7 +225,6 @@ fn kind(
     is_64: bool,
     code: Option<(Meaning, Format)>,
 ) -> Option<(Meaning, Format)> {
-    const PROGBITS: u32 = 1;
     const RELA: u32 = 4;
     const DYNAMIC: u32 = 6;
     const REL: u32 = 9;
@@ -224,6 +252,8 @@ fn kind(
         }
         PROGBITS if name == b".eh_frame_hdr" => Some((Meaning::UnwindIndex, Format::UnwindIndex)),
         PROGBITS if RELATIVES.contains(&name) => Some((Meaning::Constants, Format::Relatives)),
+        PROGBITS if name == b"__versions" && is_64 => Some((Meaning::Constants, Format::Versions)),
+        PROGBITS if CHECKSUMS.contains(&name) => Some((Meaning::Constants, Format::Checksums)),
         ARM_EXIDX if !is_64 => Some((Meaning::ArmIndex, Format::ArmIndex)),
         PROGBITS if section.flags & EXEC != 0 => code,
         PROGBITS if section.flags & (ALLOC | WRITE) == ALLOC | WRITE => Some(data),
@@ -231,6 +261,9 @@ fn kind(
         _ => None,
     }
 }
+
+/// Tables of Linux with checksums.
+const CHECKSUMS: [&[u8]; 2] = [b"__kcrctab", b"__kcrctab_gpl"];
 
 /// Tables of Linux with relative places.
 const RELATIVES: [&[u8]; 14] = [

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::field::{Field, NAME, Relation, Shape};
+use super::field::{Field, NAME, Relation, Shape, TYPE_NAME, Token};
 use super::regions::Format;
+use super::types::{self, Record, Role};
 use super::{Layout, Program, Region, x86};
 use crate::patch::Base;
 
@@ -101,12 +102,12 @@ impl<'a> Scanner<'a> {
                 Format::Symbols64(names) => chunk.symbols(out, names, true),
                 Format::Symbols32(names) => chunk.symbols(out, names, false),
                 Format::Unwind => {
-                    if program.layout.start != self.records_of {
-                        self.records.clear();
-                        self.records_of = program.layout.start;
-                    }
-                    let record = self
-                        .record_before(region, start.saturating_sub(RECORD - 8).max(region.start));
+                    let from_here = start.saturating_sub(RECORD - 8).max(region.start);
+                    let starts = self.starts(program, region);
+                    let record = match starts.partition_point(|s| *s < from_here) {
+                        next if next < starts.len() => starts[next],
+                        _ => starts.last().copied().unwrap_or(region.start),
+                    };
                     if record >= from {
                         chunk.unwind(out, record);
                     }
@@ -117,6 +118,13 @@ impl<'a> Scanner<'a> {
                 Format::Data32 => chunk.pointers(out, 4),
                 Format::Constants => chunk.relatives(out, Layout::is_code),
                 Format::Relatives => chunk.relatives(out, Layout::contains),
+                Format::Places => chunk.places(out),
+                Format::Types { names, is_split } => {
+                    let records = self.types(program, region, start, end);
+                    chunk.types(out, &records, names, is_split);
+                }
+                Format::Versions => chunk.checksums(out, 64, Shape::Long),
+                Format::Checksums => chunk.checksums(out, 4, Shape::Word),
                 Format::Header64 => chunk.header(out),
                 Format::Sections64 => chunk.sections(out),
             }
@@ -131,29 +139,34 @@ impl<'a> Scanner<'a> {
         read
     }
 
-    /// The last start of a record at or before `offset` that is known, or the first behind it.
-    fn record_before(&mut self, region: &Region, offset: u64) -> u64 {
-        if !self.records.iter().any(|(start, _)| *start == region.start) {
-            let starts = self.walk_records(region);
+    /// The first start of a record in each step of a region, which are found once.
+    fn starts(&mut self, program: &Program, region: &Region) -> &[u64] {
+        if program.layout.start != self.records_of {
+            self.records.clear();
+            self.records_of = program.layout.start;
+        }
+        let known = self.records.iter().position(|(start, _)| *start == region.start);
+        let index = known.unwrap_or_else(|| {
+            let starts = self.walk(region);
             self.records.push((region.start, starts));
-        }
-        let (_, starts) =
-            self.records.iter().find(|(start, _)| *start == region.start).expect("just added");
-        match starts.partition_point(|s| *s < offset) {
-            next if next < starts.len() => starts[next],
-            _ => starts.last().copied().unwrap_or(region.start),
-        }
+            self.records.len() - 1
+        });
+        &self.records[index].1
     }
 
-    /// The first start of a record in each step of the region.
-    fn walk_records(&self, region: &Region) -> Vec<u64> {
+    fn walk(&self, region: &Region) -> Vec<u64> {
+        // The words that tell the length.
+        let (head, is_types) = match region.format {
+            Format::Types { .. } => (8, true),
+            _ => (4, false),
+        };
         let mut starts = Vec::new();
         let mut position = region.start;
         let mut next = region.start;
         let mut window = vec![0; 1 << 14];
         let mut window_at = 0..0;
-        while position + 4 <= region.end {
-            if position < window_at.start || position + 4 > window_at.end {
+        while region.end - position >= head {
+            if position < window_at.start || position + head > window_at.end {
                 let len = (region.end - position).min(1 << 14) as usize;
                 if self.base.read_exact_at(&mut window[..len], position).is_err() {
                     break;
@@ -164,14 +177,49 @@ impl<'a> Scanner<'a> {
                 starts.push(position);
                 next = position - (position - region.start) % STEP + STEP;
             }
-            let len = u64::from(word(&window, (position - window_at.start) as usize));
-            // The end mark is empty, and a longer form is never used.
-            if len == 0 || len > region.end - position {
-                break;
+            let at = (position - window_at.start) as usize;
+            let len = match is_types {
+                true => Record::of(word(&window, at + 4)).len(),
+                // The end mark is empty, and a longer form is never used.
+                false => {
+                    Some(u64::from(word(&window, at))).filter(|len| *len > 0).map(|len| len + 4)
+                }
+            };
+            match len.filter(|len| *len <= region.end - position) {
+                Some(len) => position += len,
+                None => break,
             }
-            position += 4 + len;
         }
         starts
+    }
+
+    /// The descriptions of types in a part of a region, with their starts.
+    fn types(
+        &mut self,
+        program: &Program,
+        region: &Region,
+        from: u64,
+        to: u64,
+    ) -> Vec<(u64, Record)> {
+        let starts = self.starts(program, region);
+        let before = starts.partition_point(|s| *s <= from);
+        let mut found = Vec::new();
+        let Some(mut position) = before.checked_sub(1).map(|index| starts[index]) else {
+            return found;
+        };
+        let mut head = [0; 8];
+        while position < to && region.end - position >= types::RECORD {
+            if self.base.read_exact_at(&mut head, position).is_err() {
+                break;
+            }
+            let record = Record::of(word(&head, 4));
+            let Some(len) = record.len().filter(|len| *len <= region.end - position) else { break };
+            if position + len > from {
+                found.push((position, record));
+            }
+            position += len;
+        }
+        found
     }
 }
 
@@ -485,6 +533,54 @@ impl Chunk<'_> {
                 let target = start.wrapping_add(addend).wrapping_add(less.into());
                 self.push(out, at + 16, Shape::Long, Relation::Addend(*start, less), target, 29);
             }
+        });
+    }
+
+    fn places(&self, out: &mut Scanned) {
+        self.classify(out, 4);
+        self.records(4, |at| {
+            let address = extend(word(self.around, at));
+            if self.program.layout.contains(address) {
+                self.push(out, at, Shape::Word, Relation::Absolute, address, 37);
+            }
+        });
+    }
+
+    fn types(&self, out: &mut Scanned, records: &[(u64, Record)], names: u64, is_split: bool) {
+        let end = self.start + self.len as u64;
+        for (start, record) in records {
+            let len = record.len().unwrap_or(0);
+            let words = self.start.saturating_sub(*start).div_ceil(4)..len / 4;
+            for index in words {
+                let place = start + 4 * index;
+                if place + 4 > end {
+                    break;
+                }
+                let at = (place - self.from) as usize;
+                let value = u64::from(word(self.around, at));
+                let (role, class) = record.word(index);
+                out.classes[at - self.lead()..][..4].fill(class);
+                let (relation, target, kind) = match role {
+                    Role::Name if is_split => (Relation::Token(Token::TypeName), value, 34),
+                    Role::Name => (Relation::Offset(names), names.wrapping_add(value), TYPE_NAME),
+                    Role::Type => (Relation::Token(Token::Type), value, 35),
+                    Role::Other => continue,
+                };
+                if value != 0 {
+                    self.push(out, at, Shape::Word, relation, target, kind);
+                }
+            }
+        }
+    }
+
+    fn checksums(&self, out: &mut Scanned, size: u64, shape: Shape) {
+        self.classify(out, size);
+        self.records(size, |at| {
+            let value = match shape {
+                Shape::Long => long(self.around, at),
+                _ => u64::from(word(self.around, at)),
+            };
+            self.push(out, at, shape, Relation::Token(Token::Checksum), value, 36);
         });
     }
 

@@ -66,9 +66,10 @@ impl Work<'_> {
             _ if field.is_address() => self.layout.address(offset),
             _ => 0,
         };
-        let mapped = match field.is_address() {
-            true => self.address(field.target),
-            false => self.map.offset(field.target),
+        let mapped = match field.relation {
+            Relation::Token(token) => self.learned.near(token, field.target),
+            _ if field.is_address() => self.address(field.target),
+            _ => self.map.offset(field.target),
         };
         let mut found = Candidates { values: [0; 4], sorts: [0; 4], count: 0, own, from };
         let mut add = |value: i64, sort: u8| {
@@ -151,12 +152,19 @@ impl Work<'_> {
         coding.section(section_of(meaning));
         let len = old.bytes.len();
         let mut predicted = old.bytes.clone();
-        let is_still = self.is_still();
-        if !is_still {
-            for field in &old.fields {
-                let found = self.candidates(field, &old.bytes, self.new);
-                put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
+        // Where nothing has moved, tokens may still stand for something else.
+        let tokens: Vec<Field>;
+        let fields: &[Field] = match self.is_still() {
+            true => {
+                let is_token = |f: &&Field| matches!(f.relation, Relation::Token(_));
+                tokens = old.fields.iter().filter(is_token).copied().collect();
+                &tokens
             }
+            false => &old.fields,
+        };
+        for field in fields {
+            let found = self.candidates(field, &old.bytes, self.new);
+            put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
         }
         let is_exact = self.models.exact(
             coding,
@@ -171,7 +179,6 @@ impl Work<'_> {
             out.extend_from_slice(&predicted);
             return;
         }
-        let fields: &[Field] = if is_still { &[] } else { &old.fields };
         let mut next = 0;
         let mut at = 0;
         while at < len {
@@ -311,7 +318,11 @@ impl Work<'_> {
             _ => 0,
         };
         if let Some(key) = field.key(self.old.layout.start) {
-            self.learned.set(key, field.target_of(value, found.own, found.from, page));
+            let target = field.target_of(value, found.own, found.from, page);
+            self.learned.set(key, target);
+            if let Relation::Token(token) = field.relation {
+                self.learned.moved(token, field.target, target);
+            }
         }
     }
 }

@@ -33,6 +33,12 @@ pub enum Command {
     ///
     /// Both releases must be in the store. The device needs only the old one.
     Update(Update),
+    /// Write a release to a disk image that boots, or to a disk
+    ///
+    /// Two boot slots, of which the first is active, a system partition with the store and the
+    /// systems, and an empty data partition. Needs no root for an image; the same release makes
+    /// the same image.
+    Image(Image),
     /// Apply an update to the store of this device
     ///
     /// Refuses, before anything is written, what no trusted key signed, what starts from a
@@ -176,6 +182,28 @@ impl BuildArguments {
             ..Options::default()
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct Image {
+    /// The release
+    pub release: String,
+    /// The image to write, or a block device on which nothing is mounted
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// How long disk and partitions are (disk.toml); see docs/disk-toml.md
+    #[arg(long, value_name = "FILE")]
+    pub disk: Option<PathBuf>,
+    /// The boot loader: an EFI program of systemd-boot; else that of the systems
+    #[arg(long, value_name = "FILE")]
+    pub loader: Option<PathBuf>,
+    /// Write FILE.bmap too, so that bmaptool copies only what the image has
+    #[arg(long)]
+    pub bmap: bool,
+    #[command(flatten)]
+    pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod collect;
 mod delta;
 mod diff;
 mod generate;
+mod image;
 mod inspect;
 mod keygen;
 mod log;
@@ -32,6 +33,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Release(arguments) => release::run(&arguments),
         Command::Update(arguments) => update::run(&arguments),
+        Command::Image(arguments) => image::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use upmass_apply::{ApplyError, Blame, PatchError};
 use upmass_build::BuildError;
+use upmass_image::ImageError;
 use upmass_import::{DescriptionError, ImportError};
 use upmass_store::StoreError;
 
@@ -144,6 +145,18 @@ impl From<ImportError> for Failure {
         let kind = match &error {
             error if error.is_bad_input() => Kind::Refused,
             error if error.is_temporary() => Kind::Temporary,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let kind = match error {
+            ImageError::Store(error) => return error.into(),
+            ref error if error.is_bad_input() => Kind::Refused,
+            ref error if error.is_temporary() => Kind::Temporary,
             _ => Kind::Failed,
         };
         Self::new(kind, error)

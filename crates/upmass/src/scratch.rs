@@ -40,6 +40,11 @@ impl Scratch {
         Ok(Self { path })
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The path of a name in it.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-member", &["upmass-format"]),
     ("upmass-store", &["upmass-disk", "upmass-format"]),
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),
+    ("upmass-image", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-import", &["upmass-store", "upmass-disk", "upmass-format"]),
     (
         "upmass-build",
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-checkout",
             "upmass-disk",
             "upmass-format",
+            "upmass-image",
             "upmass-import",
             "upmass-sign",
             "upmass-store",

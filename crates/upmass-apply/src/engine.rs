@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use upmass_delta::rename::Renamer;
 use upmass_format::payload::Step;
 use upmass_format::release::Release;
 use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
@@ -10,10 +11,12 @@ use upmass_store::{Batch, Incoming, Store, StoreError};
 use crate::frames::{Failure, Frames};
 use crate::members::{Members, Repacking, expanded, read_step};
 use crate::objects::{Discard, ObjectSink};
-use crate::prelude::{Prelude, Segment, decoded, expect_end};
+use crate::plan::{Finished, Planned};
+use crate::prelude::{Prelude, Segment, TreeBase, decoded, expect_end};
 use crate::received::{Fitting, Target};
-use crate::staging::{BaseList, Bases, Checkpoint, MAX_NOTE, Staging};
-use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
+use crate::renaming::{Limited, Room, content, renamed};
+use crate::staging::{Checkpoint, MAX_NOTE, Plan, Plans, Staging};
+use crate::trees::{FileObject, OldRelease, edit_tree, rename_tree};
 use crate::{ApplyError, Result};
 
 /// New content that may wait to become durable, in bytes; bounds what a cut costs.
@@ -81,8 +84,8 @@ impl Fitting<'_> {
         self.base.as_ref().map(|(_, release)| release)
     }
 
-    fn old(&self) -> OldRelease<'_> {
-        OldRelease { store: &self.store, release: self.base_release() }
+    fn old<'a>(&'a self, renamer: &'a Renamer) -> OldRelease<'a> {
+        OldRelease { store: &self.store, release: self.base_release(), renamer }
     }
 }
 
@@ -111,7 +114,7 @@ impl<'a> Work<'a> {
         };
         match segment {
             Some(segment) => self
-                .make_objects(segment, checkpoint, total, progress)
+                .make_objects(segment, &prelude.renamer, checkpoint, total, progress)
                 .map_err(|error| self.kept(error))?,
             None if self.staging.done() == total => {}
             None => return Err(ended("the last of its objects")),
@@ -129,23 +132,27 @@ impl<'a> Work<'a> {
         self.failure.or(error)
     }
 
-    /// Walks all edits once, writing nothing but the list of bases. Gives the number of new
+    /// Walks all edits once, writing nothing but the list of plans. Gives the number of new
     /// objects.
     fn plan(&self, prelude: &Prelude, segment: &mut Segment<'_>) -> Result<u64> {
-        let mut planned = Planned { bases: self.staging.new_bases()? };
+        let old = self.fitting.old(&prelude.renamer);
+        let mut planned = Planned::new(old, self.staging.new_plans()?);
         let base = self.fitting.base_release();
         for index in 0..prelude.release.components.len() {
-            let tree = match prelude.base_tree(index, base)? {
-                Some((_, _, false)) => continue,
-                Some((tree, _, true)) => Some(tree),
-                None => None,
-            };
-            let old = self.fitting.old();
-            edit_tree(&old, tree, &mut segment.edits, &mut planned, std::io::sink())?;
+            let old = self.fitting.old(&prelude.renamer);
+            match prelude.base_tree(index, base)? {
+                TreeBase::Same(_) => {}
+                TreeBase::Renamed(tree) => {
+                    rename_tree(&old, tree, &mut planned, std::io::sink())?;
+                }
+                TreeBase::Edited(tree) => {
+                    edit_tree(&old, tree, &mut segment.edits, &mut planned, std::io::sink())?;
+                }
+            }
         }
         expect_end(&mut segment.edits, "tree stream")?;
-        planned.bases.flush()?;
-        Ok(planned.bases.count())
+        planned.plans.flush()?;
+        Ok(planned.plans.count())
     }
 
     fn check_space(&self) -> Result<()> {
@@ -161,16 +168,26 @@ impl<'a> Work<'a> {
     fn make_objects(
         &mut self,
         mut segment: Segment<'a>,
+        renamer: &Renamer,
         checkpoint: Checkpoint,
         total: u64,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let bases = self.staging.bases()?;
+        let plans = self.staging.plans()?;
+        let room = Room::new(self.fitting.front.header.space_kib);
+        let making = Making { renamer, plans: &plans, room: &room };
         let mut waiting = Waiting { batch: self.fitting.store.batch()?, objects: Vec::new() };
         let mut here = checkpoint;
         let mut next = checkpoint.first;
         let mut bytes = 0;
         loop {
+            if let Some(Plan::Rename(old, _)) = plans.get(next)? {
+                let made = self.rename_object(&making, old, next)?;
+                bytes += self.made(&mut waiting, made, here)?;
+                next += 1;
+                progress(Progress { objects: next, objects_total: total, bytes });
+                continue;
+            }
             let (step, members) = read_step(&mut segment)?;
             if step == Step::End {
                 expect_end(&mut segment.program, "program stream")?;
@@ -190,17 +207,48 @@ impl<'a> Work<'a> {
             if next == total {
                 return Err(ApplyError::Program("it makes objects that no tree uses".into()));
             }
-            let made = self.make_object(&mut segment, step, &members, &bases, next)?;
-            if let Some(incoming) = made {
-                bytes += incoming.len();
-                waiting.push(incoming)?;
-                if waiting.is_full() {
-                    waiting.commit(&mut self.staging, here)?;
-                }
-            }
+            let made = self.make_object(&mut segment, step, &members, &making, next)?;
+            bytes += self.made(&mut waiting, made, here)?;
             next += 1;
             progress(Progress { objects: next, objects_total: total, bytes });
         }
+    }
+
+    /// Takes an object that was made, if it was. Gives its length.
+    fn made(
+        &mut self,
+        waiting: &mut Waiting,
+        made: Option<Incoming>,
+        here: Checkpoint,
+    ) -> Result<u64> {
+        let Some(incoming) = made else {
+            return Ok(0);
+        };
+        let len = incoming.len();
+        waiting.push(incoming)?;
+        if waiting.is_full() {
+            waiting.commit(&mut self.staging, here)?;
+        }
+        Ok(len)
+    }
+
+    /// Makes an object that is an old one renamed; `None` when an earlier run has made it.
+    fn rename_object(
+        &self,
+        making: &Making<'_>,
+        old: FileObject,
+        index: u64,
+    ) -> Result<Option<Incoming>> {
+        if index < self.staging.done() {
+            return Ok(None);
+        }
+        let store = &self.fitting.store;
+        let base = content(store.open_object(old.id)?);
+        let mut incoming = store.incoming()?;
+        let mut sink = ObjectSink { incoming: &mut incoming, failure: &self.failure };
+        let mut sink = Limited { inner: &mut sink, room: making.room, failure: &self.failure };
+        decoded(&self.failure, making.renamer.write(&base, &mut sink))?;
+        Ok(Some(incoming))
     }
 
     /// Makes one object; `None` when an earlier run has made it, and only the streams had to
@@ -210,7 +258,7 @@ impl<'a> Work<'a> {
         segment: &mut Segment<'a>,
         step: Step,
         members: &Members,
-        bases: &Bases,
+        making: &Making<'_>,
         index: u64,
     ) -> Result<Option<Incoming>> {
         let store = &self.fitting.store;
@@ -218,13 +266,14 @@ impl<'a> Work<'a> {
             Step::End | Step::Members => unreachable!("handled by the caller"),
             Step::Whole(len) => (None, Change::Whole(len)),
             Step::PatchHere(growth) => {
-                let base = bases.get(index)?.ok_or_else(|| {
-                    ApplyError::Program(format!("it patches new object {index}, which has no base"))
-                })?;
+                let Some(Plan::Step(Some(base))) = making.plans.get(index)? else {
+                    let why = format!("it patches new object {index}, which has no base");
+                    return Err(ApplyError::Program(why));
+                };
                 (Some(base), Change::Growth(growth))
             }
             Step::Patch(place, growth) => {
-                let base = self.fitting.old().file(place)?;
+                let base = self.fitting.old(making.renamer).file(place)?;
                 (Some(base), Change::Growth(growth))
             }
         };
@@ -233,6 +282,7 @@ impl<'a> Work<'a> {
             None => Box::new(Nothing),
         };
         let base = expanded(store, file, &members.old)?;
+        let base = renamed(store, making.renamer, base, making.room)?;
         let len = match change {
             Change::Whole(len) => len,
             Change::Growth(growth) => grown(base.len(), growth)?,
@@ -257,19 +307,24 @@ impl<'a> Work<'a> {
     fn make_trees(&self) -> Result<Release> {
         let mut segment = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
         let base = self.fitting.base_release();
-        let Prelude { mut release, sources } = segment.prelude(base)?;
-        let prelude = Prelude { release: release.clone(), sources };
+        let prelude = segment.prelude(base)?;
+        let mut release = prelude.release.clone();
         let store = &self.fitting.store;
+        let old = self.fitting.old(&prelude.renamer);
         let mut batch = store.batch()?;
-        let mut finished = Finished { staging: &self.staging, next: 0 };
+        let mut finished = Finished::new(&self.staging)?;
         for index in 0..release.components.len() {
-            let tree = match prelude.base_tree(index, base)? {
-                Some((tree, _, false)) => tree,
-                other => {
-                    let from = other.map(|(tree, ..)| tree);
-                    let output = TreeOutput::new(store.incoming()?, &self.failure);
-                    let old = self.fitting.old();
-                    let edited = edit_tree(&old, from, &mut segment.edits, &mut finished, output)?;
+            let from = prelude.base_tree(index, base)?;
+            let output = || Ok::<_, ApplyError>(TreeOutput::new(store.incoming()?, &self.failure));
+            let tree = match from {
+                TreeBase::Same(tree) => tree,
+                TreeBase::Renamed(tree) => {
+                    let renamed = rename_tree(&old, tree, &mut finished, output()?)?;
+                    batch.add(renamed.finish()?)?.into()
+                }
+                TreeBase::Edited(from) => {
+                    let edits = &mut segment.edits;
+                    let edited = edit_tree(&old, from, edits, &mut finished, output()?)?;
                     batch.add(edited.finish()?)?.into()
                 }
             };
@@ -307,6 +362,13 @@ impl<'a> Work<'a> {
             None => error,
         })
     }
+}
+
+/// What making any object takes.
+struct Making<'a> {
+    renamer: &'a Renamer,
+    plans: &'a Plans,
+    room: &'a Room,
 }
 
 /// How long a new object is, members unpacked.
@@ -363,46 +425,6 @@ impl Waiting {
             self.objects.clear();
         }
         Ok(())
-    }
-}
-
-/// The first walk: nothing is there yet.
-struct Planned {
-    bases: BaseList,
-}
-
-impl NewObjects for Planned {
-    fn next(&mut self, here: Option<FileObject>) -> Result<FileObject> {
-        self.bases.push(here)?;
-        Ok(FileObject::PLACEHOLDER)
-    }
-
-    fn again(&mut self, distance: u64) -> Result<FileObject> {
-        match distance < self.bases.count() {
-            true => Ok(FileObject::PLACEHOLDER),
-            false => Err(ApplyError::Program("it uses a new object before the first".into())),
-        }
-    }
-}
-
-/// The second walk: all objects are there.
-struct Finished<'a> {
-    staging: &'a Staging,
-    next: u64,
-}
-
-impl NewObjects for Finished<'_> {
-    fn next(&mut self, _: Option<FileObject>) -> Result<FileObject> {
-        self.next += 1;
-        self.staging.object(self.next - 1)
-    }
-
-    fn again(&mut self, distance: u64) -> Result<FileObject> {
-        let index = self.next.checked_sub(1).and_then(|last| last.checked_sub(distance));
-        let index = index.ok_or_else(|| {
-            ApplyError::Program("it uses a new object before the first".to_owned())
-        })?;
-        self.staging.object(index)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is in an update: bytes by stream, and, where its base is at hand, by component and by
 //! kind.
 
-use upmass_format::payload::{Demux, STREAMS, Step, Stream, TreeSource};
+use upmass_format::payload::{Demux, STREAMS, Step, Stream};
 use upmass_format::release::Release;
 use upmass_store::Store;
 
@@ -9,9 +9,11 @@ use crate::engine::Nothing;
 use crate::frames::{Failure, Frames};
 use crate::members::{expanded, read_step};
 use crate::objects::Discard;
-use crate::prelude::{Segment, expect_end};
+use crate::plan::Remembered;
+use crate::prelude::{Prelude, Segment, TreeBase, expect_end};
 use crate::received::Received;
-use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree};
+use crate::renaming::{Room, renamed};
+use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree, rename_tree};
 use crate::{ApplyError, Result};
 use upmass_disk::ReadAt;
 
@@ -41,6 +43,9 @@ pub struct ComponentCost {
     pub whole: ObjectKind,
     /// New objects that are made from old ones.
     pub patched: ObjectKind,
+    /// New objects that are old ones with names replaced: they cost nothing of their own. Their
+    /// bytes are those of the old ones.
+    pub renamed: ObjectKind,
 }
 
 /// New objects of one kind.
@@ -133,40 +138,30 @@ fn details(
     let (file, front) = received.parts();
     let open = |position| Segment::open(Frames::new(file, front, failure, position), position);
     let no_payload = || ApplyError::Program("it has no payload".to_owned());
-    let old = OldRelease { store, release: base };
-
     let mut segment = open(0)?.ok_or_else(no_payload)?;
     let prelude = segment.prelude(base)?;
-    let mut components = Vec::new();
-    let mut edit_bytes = Vec::new();
-    let mut met = Met::default();
-    for (index, source) in prelude.sources.iter().enumerate() {
-        if matches!(source, TreeSource::Same | TreeSource::SameAs(_)) {
-            continue;
-        }
-        let from = prelude.base_tree(index, base)?.map(|(tree, ..)| tree);
-        let before = segment.edits.offset();
-        met.component = components.len();
-        edit_tree(&old, from, &mut segment.edits, &mut met, std::io::sink())?;
-        edit_bytes.push(segment.edits.offset() - before);
-        let name = prelude.release.components[index].name.clone();
-        components.push(ComponentCost { name, ..ComponentCost::default() });
-    }
-    expect_end(&mut segment.edits, "tree stream")?;
+    let old = OldRelease { store, release: base, renamer: &prelude.renamer };
+    let (mut components, edit_bytes, objects) = walk(&prelude, &mut segment, &old)?;
+    let room = Room::new(front.header.space_kib);
 
     let mut totals = [0; STREAMS];
     let mut segments = 0;
-    let mut next = met.objects.iter();
+    let mut next = objects.into_iter().peekable();
     loop {
         let mut made = Vec::new();
         let mut before = segment.patches.consumed();
         let start = before;
         loop {
+            while let Some(met) = next.next_if(|met| met.is_renamed) {
+                let renamed = &mut components[met.component].renamed;
+                renamed.count += 1;
+                renamed.bytes += met.here.map_or(0, |old| old.size);
+            }
             let (step, members) = read_step(&mut segment)?;
             if step == Step::End {
                 break;
             }
-            let (component, here) = next.next().copied().ok_or_else(no_payload)?;
+            let Met { component, here, .. } = next.next().ok_or_else(no_payload)?;
             let (from, change) = match (step, here) {
                 (Step::Whole(len), _) => (None, (len, 0)),
                 (Step::PatchHere(growth), Some(here)) => (Some(here), (0, growth)),
@@ -184,6 +179,7 @@ fn details(
                 None => Box::new(Nothing),
             };
             let base = expanded(store, file, &members.old)?;
+            let base = renamed(store, &prelude.renamer, base, &room)?;
             let (whole, growth) = change;
             let expanded_len = match is_patch {
                 true => base.len().saturating_add_signed(growth),
@@ -227,16 +223,63 @@ fn share(part: u64, all: u64, cost: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 * cost as f64 / all as f64 }
 }
 
-/// New objects in their order, with their component and what was at their place.
-#[derive(Default)]
+/// A new object as trees mention it.
+#[derive(Debug, Clone, Copy)]
 struct Met {
     component: usize,
-    objects: Vec<(usize, Option<FileObject>)>,
+    /// The object that was at its place, or that it is a renaming of.
+    here: Option<FileObject>,
+    is_renamed: bool,
 }
 
-impl NewObjects for Met {
+/// Walks over all edits. Gives the components that change, bytes of their edits, and new objects.
+fn walk(
+    prelude: &Prelude,
+    segment: &mut Segment<'_>,
+    old: &OldRelease<'_>,
+) -> Result<(Vec<ComponentCost>, Vec<u64>, Vec<Met>)> {
+    let mut components = Vec::new();
+    let mut edit_bytes = Vec::new();
+    let mut walk =
+        Walk { old, component: 0, objects: Vec::new(), remembered: Remembered::default() };
+    for (index, component) in prelude.release.components.iter().enumerate() {
+        let before = segment.edits.offset();
+        walk.component = components.len();
+        match prelude.base_tree(index, old.release)? {
+            TreeBase::Same(_) => continue,
+            TreeBase::Renamed(tree) => {
+                rename_tree(old, tree, &mut walk, std::io::sink())?;
+            }
+            TreeBase::Edited(from) => {
+                edit_tree(old, from, &mut segment.edits, &mut walk, std::io::sink())?;
+            }
+        }
+        edit_bytes.push(segment.edits.offset() - before);
+        let name = component.name.clone();
+        components.push(ComponentCost { name, ..ComponentCost::default() });
+    }
+    expect_end(&mut segment.edits, "tree stream")?;
+    Ok((components, edit_bytes, walk.objects))
+}
+
+struct Walk<'a> {
+    old: &'a OldRelease<'a>,
+    component: usize,
+    objects: Vec<Met>,
+    remembered: Remembered,
+}
+
+impl NewObjects for Walk<'_> {
     fn next(&mut self, here: Option<FileObject>) -> Result<FileObject> {
-        self.objects.push((self.component, here));
+        self.objects.push(Met { component: self.component, here, is_renamed: false });
+        Ok(FileObject::PLACEHOLDER)
+    }
+
+    fn kept(&mut self, old: FileObject) -> Result<FileObject> {
+        if !self.remembered.changes(self.old, old)? {
+            return Ok(old);
+        }
+        self.objects.push(Met { component: self.component, here: Some(old), is_renamed: true });
         Ok(FileObject::PLACEHOLDER)
     }
 

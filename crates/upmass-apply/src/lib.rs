@@ -19,8 +19,10 @@ mod inspect;
 mod members;
 mod objects;
 mod patch;
+mod plan;
 mod prelude;
 mod received;
+mod renaming;
 mod staging;
 mod trees;
 

@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use upmass_delta::DeltaError;
 use upmass_delta::coder::Decoder;
+use upmass_delta::rename::Renamer;
 use upmass_delta::stream::StreamDecoder;
 use upmass_format::payload::{Demux, STREAMS, Stream, StreamInput, TreeSource};
 use upmass_format::release::{MAX_RELEASE, Release};
+use upmass_format::rename::Renames;
 use upmass_format::wire::Reader;
 use upmass_format::{FormatError, TreeId};
 use upmass_member::Recipe;
@@ -27,6 +29,7 @@ pub(crate) struct Segment<'a> {
     pub(crate) program: Program<'a>,
     pub(crate) edits: Edits<'a>,
     pub(crate) patches: Decoder<StreamInput<Frames<'a>>>,
+    hashes: Program<'a>,
     /// Recipes of members that the program has named.
     pub(crate) recipes: Vec<Recipe>,
 }
@@ -35,8 +38,23 @@ pub(crate) struct Segment<'a> {
 pub(crate) struct Prelude {
     /// The new release; tree ids are zero until its trees are there.
     pub(crate) release: Release,
+    /// Replaces old names in old contents.
+    pub(crate) renamer: Renamer,
     /// Where the tree of each component comes from.
-    pub(crate) sources: Vec<TreeSource>,
+    sources: Vec<TreeSource>,
+    /// Names of the old components when they are renamed, ascending, with their indexes.
+    old_names: Vec<(String, usize)>,
+}
+
+/// Where the tree of a component comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TreeBase {
+    /// It is this old tree.
+    Same(TreeId),
+    /// It is this old tree renamed.
+    Renamed(TreeId),
+    /// It is made by edits, of this old tree or of nothing.
+    Edited(Option<TreeId>),
 }
 
 impl<'a> Segment<'a> {
@@ -53,12 +71,13 @@ impl<'a> Segment<'a> {
         };
         let program = text(Stream::Program, 4096);
         let edits = text(Stream::Tree, 4096);
+        let hashes = text(Stream::Hash, 512);
         let streams = [Stream::Copy, Stream::Residue, Stream::Literal];
         let Some(patches) = Decoder::new(coder, streams.map(input)) else {
             let (what, found) = ("segment coder", coder.into());
             return Err(FormatError::Unknown { what, offset: position, found }.into());
         };
-        Ok(Some(Self { demux, program, edits, patches, recipes: Vec::new() }))
+        Ok(Some(Self { demux, program, edits, patches, hashes, recipes: Vec::new() }))
     }
 
     /// Compressed bytes of each stream that were read so far.
@@ -68,7 +87,7 @@ impl<'a> Segment<'a> {
 
     /// Checks that the segment ends here. Gives the position of the next one.
     pub(crate) fn close(self) -> Result<u64> {
-        drop((self.program, self.edits, self.patches));
+        drop((self.program, self.edits, self.patches, self.hashes));
         let demux = Rc::into_inner(self.demux).expect("all decoders of the segment are gone");
         let (_, position) = demux.into_inner().finish(upmass_delta::stream::SLACK)?;
         Ok(position)
@@ -76,33 +95,39 @@ impl<'a> Segment<'a> {
 
     /// Reads the prelude; only the first segment has one.
     pub(crate) fn prelude(&mut self, base: Option<&Release>) -> Result<Prelude> {
+        let components = base.map_or(0, |base| base.components.len());
+        let renames = Renames::read(&mut self.program, &mut self.hashes, components)?;
+        if renames.has_hashes() {
+            // Where there are none there is no stream, and looking for it would read all others.
+            expect_end(&mut self.hashes, "hash stream")?;
+        }
+        let (mut renamer, mut old, mut old_names) = (Renamer::default(), Vec::new(), Vec::new());
+        if let Some(base) = base {
+            renamer = Renamer::new(renames.tokens(base)?);
+            let (renamed, order) = renames.release(base, &|text| renamer.rename(text))?;
+            old = renamed.skeleton().map_err(|error| ApplyError::Program(error.to_string()))?;
+            let names = renamed.components.into_iter().map(|component| component.name);
+            old_names = names.zip(order).collect();
+        }
         let len = self.program.number(MAX_RELEASE, "length of the release")?;
-        let old = match base {
-            Some(base) => {
-                base.skeleton().map_err(|error| ApplyError::Program(error.to_string()))?
-            }
-            None => Vec::new(),
-        };
         let mut skeleton = Vec::new();
         self.patches.patch(&&old[..], len, &mut skeleton)?;
         let release = Release::read_skeleton(&skeleton[..])?;
         let sources = TreeSource::read_all(&mut self.program, release.components.len())?;
-        Ok(Prelude { release, sources })
+        Ok(Prelude { release, renamer, sources, old_names })
     }
 }
 
 impl Prelude {
-    /// The old tree that a component starts from, and whether it is edited. `None`: new.
-    pub(crate) fn base_tree(
-        &self,
-        component: usize,
-        base: Option<&Release>,
-    ) -> Result<Option<(TreeId, usize, bool)>> {
+    /// Where the tree of a component comes from.
+    pub(crate) fn base_tree(&self, component: usize, base: Option<&Release>) -> Result<TreeBase> {
         let name = &self.release.components[component].name;
         let missing = |what: String| ApplyError::Program(format!("{what}, which the base has not"));
         let by_name = || {
-            base.and_then(|base| base.component(name))
-                .ok_or_else(|| missing(format!("component {name:?} has its tree from the old one")))
+            let found = self.old_names.binary_search_by(|(old, _)| old.cmp(name));
+            found
+                .map(|at| self.old_names[at].1)
+                .map_err(|_| missing(format!("component {name:?} has its tree from the old one")))
         };
         let by_index = |index: u64| {
             let count = base.map_or(0, |base| base.components.len());
@@ -111,15 +136,20 @@ impl Prelude {
                 .filter(|index| *index < count)
                 .ok_or_else(|| missing(format!("component {name:?} uses component {index}")))
         };
-        let (index, is_edited) = match self.sources[component] {
-            TreeSource::New => return Ok(None),
-            TreeSource::Same => (by_name()?, false),
-            TreeSource::Edit => (by_name()?, true),
-            TreeSource::SameAs(index) => (by_index(index)?, false),
-            TreeSource::EditOf(index) => (by_index(index)?, true),
-        };
-        let base = base.expect("an index into its components was found");
-        Ok(Some((base.components[index].tree, index, is_edited)))
+        let old = |index: usize| &base.expect("an old component was found").components[index];
+        Ok(match self.sources[component] {
+            TreeSource::New => TreeBase::Edited(None),
+            TreeSource::Same => {
+                let old = old(by_name()?);
+                match old.name == *name {
+                    true => TreeBase::Same(old.tree),
+                    false => TreeBase::Renamed(old.tree),
+                }
+            }
+            TreeSource::Edit => TreeBase::Edited(Some(old(by_name()?).tree)),
+            TreeSource::SameAs(index) => TreeBase::Same(old(by_index(index)?).tree),
+            TreeSource::EditOf(index) => TreeBase::Edited(Some(old(by_index(index)?).tree)),
+        })
     }
 }
 

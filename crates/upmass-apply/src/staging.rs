@@ -112,18 +112,18 @@ impl Staging {
         })
     }
 
-    /// Starts the list of bases anew. It is not synced: a new run writes it again.
-    pub(crate) fn new_bases(&self) -> Result<BaseList> {
-        let path = self.path("bases");
+    /// Starts the list of plans anew. It is not synced: a new run writes it again.
+    pub(crate) fn new_plans(&self) -> Result<PlanList> {
+        let path = self.path("plans");
         self.store.volume().remove(&path)?;
         let file = self.store.volume().create(&path)?;
-        Ok(BaseList { file, buffer: Vec::new(), count: 0 })
+        Ok(PlanList { file, buffer: Vec::new(), count: 0 })
     }
 
-    /// Opens the list of bases for reading.
-    pub(crate) fn bases(&self) -> Result<Bases> {
-        let path = self.path("bases");
-        Ok(Bases { file: self.store.volume().open(&path)?, path })
+    /// Opens the list of plans for reading.
+    pub(crate) fn plans(&self) -> Result<Plans> {
+        let path = self.path("plans");
+        Ok(Plans { file: self.store.volume().open(&path)?, path })
     }
 
     /// Removes all that is left of the update. The last step; a cut before it leaves files that
@@ -179,19 +179,41 @@ impl Staging {
     }
 }
 
-/// The object that each new one has at its place in the old tree, while the list is written.
-pub(crate) struct BaseList {
+/// How a new object is made, as far as trees say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// As the next step of the program says; with the object that the file had before.
+    Step(Option<FileObject>),
+    /// From this old object, renamed. It is the one with this number among old objects that trees
+    /// keep.
+    Rename(FileObject, u64),
+}
+
+/// A plan: object, size, and a number.
+const PLAN: usize = RECORD + 8;
+/// Instead of the number of a kept object: a step of the program makes it.
+const STEP: u64 = u64::MAX;
+/// The same, and there is no object before.
+const STEP_ALONE: u64 = u64::MAX - 1;
+
+/// The plans of all new objects, while the list is written.
+pub(crate) struct PlanList {
     file: Box<dyn WriteFile>,
     buffer: Vec<u8>,
     count: u64,
 }
 
-impl BaseList {
-    pub(crate) fn push(&mut self, base: Option<FileObject>) -> Result<()> {
-        let none = FileObject { id: ObjectId::from_bytes([0; 32]), size: u64::MAX };
-        let base = base.unwrap_or(none);
-        self.buffer.extend_from_slice(base.id.as_bytes());
-        self.buffer.extend_from_slice(&base.size.to_le_bytes());
+impl PlanList {
+    pub(crate) fn push(&mut self, plan: Plan) -> Result<()> {
+        let none = FileObject { id: ObjectId::from_bytes([0; 32]), size: 0 };
+        let (object, number) = match plan {
+            Plan::Step(Some(here)) => (here, STEP),
+            Plan::Step(None) => (none, STEP_ALONE),
+            Plan::Rename(old, number) => (old, number),
+        };
+        self.buffer.extend_from_slice(object.id.as_bytes());
+        self.buffer.extend_from_slice(&object.size.to_le_bytes());
+        self.buffer.extend_from_slice(&number.to_le_bytes());
         self.count += 1;
         if self.buffer.len() >= 1 << 14 {
             self.flush()?;
@@ -210,19 +232,30 @@ impl BaseList {
     }
 }
 
-/// The list of bases, read.
-pub(crate) struct Bases {
+/// The plans, read.
+pub(crate) struct Plans {
     file: Box<dyn ReadAt>,
     path: String,
 }
 
-impl Bases {
-    pub(crate) fn get(&self, index: u64) -> Result<Option<FileObject>> {
-        let mut record = [0; RECORD];
-        read(&*self.file, &self.path, &mut record, index * RECORD as u64)?;
-        let size = u64::from_le_bytes(record[32..].try_into().expect("8 bytes"));
+impl Plans {
+    /// The plan of a new object. `None` behind the last.
+    pub(crate) fn get(&self, index: u64) -> Result<Option<Plan>> {
+        if index >= self.file.len() / PLAN as u64 {
+            return Ok(None);
+        }
+        let mut record = [0; PLAN];
+        read(&*self.file, &self.path, &mut record, index * PLAN as u64)?;
+        let number = |at: usize| {
+            u64::from_le_bytes(record[at..at + 8].try_into().expect("8 bytes of the record"))
+        };
         let id = ObjectId::from_bytes(record[..32].try_into().expect("32 bytes"));
-        Ok((size != u64::MAX).then_some(FileObject { id, size }))
+        let object = FileObject { id, size: number(32) };
+        Ok(Some(match number(40) {
+            STEP => Plan::Step(Some(object)),
+            STEP_ALONE => Plan::Step(None),
+            kept => Plan::Rename(object, kept),
+        }))
     }
 }
 

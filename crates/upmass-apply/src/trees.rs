@@ -2,10 +2,13 @@
 
 use std::io::{self, BufReader, Read, Write};
 
+use upmass_delta::rename::Renamer;
 use upmass_format::payload::OldPlace;
 use upmass_format::release::Release;
-use upmass_format::tree::{Entry, Event, MtimePolicy, Node, TreeReader, TreeWriter};
-use upmass_format::tree_edit::{Content, Edit, EditHead, MAX_OPEN_BASES, NewNode};
+use upmass_format::tree::{
+    Entry, Event, MAX_INLINE, MAX_SYMLINK, MtimePolicy, Node, TreeReader, TreeWriter,
+};
+use upmass_format::tree_edit::{Content, Edit, EditHead, MAX_OPEN_BASES, NewNode, OldNames};
 use upmass_format::wire::Reader;
 use upmass_format::{ObjectId, TreeId};
 use upmass_store::{ObjectReader, Store, StoreError};
@@ -16,6 +19,8 @@ use crate::{ApplyError, Result};
 pub(crate) struct OldRelease<'a> {
     pub(crate) store: &'a Store,
     pub(crate) release: Option<&'a Release>,
+    /// Replaces old names in what is taken from it.
+    pub(crate) renamer: &'a Renamer,
 }
 
 /// A regular file whose content is an object.
@@ -36,6 +41,10 @@ pub(crate) trait NewObjects {
     /// The next new object. `here` is the object that the file had before.
     fn next(&mut self, here: Option<FileObject>) -> Result<FileObject>;
 
+    /// What has become of an object of the old release: itself, or the next new object, if old
+    /// names are in it.
+    fn kept(&mut self, old: FileObject) -> Result<FileObject>;
+
     /// One that was mentioned before, 0 for the latest.
     fn again(&mut self, distance: u64) -> Result<FileObject>;
 }
@@ -51,6 +60,12 @@ impl OldRelease<'_> {
 
     fn policy(&self, tree: TreeId) -> Result<MtimePolicy> {
         Ok(self.store.tree_reader(tree)?.policy())
+    }
+
+    fn open_root(&self, tree: TreeId) -> Result<Cursor> {
+        let reader = TreeReader::new(self.store.object_reader(tree.into())?)
+            .map_err(|source| StoreError::Damaged { id: tree.into(), source })?;
+        Ok(Cursor { tree, reader })
     }
 
     fn open(&self, tree: TreeId, offset: u64) -> Result<Cursor> {
@@ -89,19 +104,19 @@ pub(crate) fn edit_tree<R: Read, W: Write>(
     let mut open = Vec::new();
     let mut root = head.root;
     if let Some(tree) = base {
-        let reader = TreeReader::new(old.store.object_reader(tree.into())?)
-            .map_err(|source| StoreError::Damaged { id: tree.into(), source })?;
-        if reader.policy() != head.policy {
+        let cursor = old.open_root(tree)?;
+        if cursor.reader.policy() != head.policy {
             return Err(program("modification times kept in one of two trees".to_owned()));
         }
-        root = root.or_else(|| Some(reader.root().clone()));
-        open.push(Open::Old(Box::new(Cursor { tree, reader })));
+        root = root.or_else(|| Some(cursor.reader.root().clone()));
+        open.push(Open::Old(Box::new(cursor)));
     } else {
         open.push(Open::Nothing);
     }
     let root = root.ok_or_else(|| program("a new tree without attributes of its root".into()))?;
     let writer = TreeWriter::new(output, head.policy, &root).map_err(written)?;
-    let mut editor = Editor { old, policy: head.policy, open, objects, writer };
+    let kept = Kept { renamer: old.renamer, names: head.names, objects };
+    let mut editor = Editor { old, policy: head.policy, open, kept, writer };
     while !editor.open.is_empty() {
         let edit = Edit::read(edits, head.policy)?;
         editor.execute(edit)?;
@@ -109,12 +124,73 @@ pub(crate) fn edit_tree<R: Read, W: Write>(
     editor.writer.finish().map_err(written)
 }
 
+/// Writes the tree of a component which is an old one, renamed.
+pub(crate) fn rename_tree<W: Write>(
+    old: &OldRelease<'_>,
+    tree: TreeId,
+    objects: &mut dyn NewObjects,
+    output: W,
+) -> Result<W> {
+    let mut cursor = old.open_root(tree)?;
+    let (policy, root) = (cursor.reader.policy(), cursor.reader.root().clone());
+    let mut writer = TreeWriter::new(output, policy, &root).map_err(written)?;
+    let names = OldNames::Renamed;
+    cursor.copy_rest(&mut writer, &mut Kept { renamer: old.renamer, names, objects })?;
+    writer.finish().map_err(written)
+}
+
+/// What has become of old entries that stay.
+struct Kept<'a> {
+    renamer: &'a Renamer,
+    names: OldNames,
+    objects: &'a mut dyn NewObjects,
+}
+
+impl Kept<'_> {
+    fn entry(&mut self, entry: Entry) -> Result<Entry> {
+        let entry = self.name(entry);
+        Ok(Entry { node: self.node(entry.node)?, ..entry })
+    }
+
+    fn name(&self, mut entry: Entry) -> Entry {
+        if self.names == OldNames::Renamed
+            && let Some(name) = self.renamer.rename_name(&entry.name)
+        {
+            entry.name = name;
+        }
+        entry
+    }
+
+    fn node(&mut self, node: Node) -> Result<Node> {
+        if self.renamer.is_empty() {
+            return Ok(node);
+        }
+        // What would break a limit of trees stays as it was.
+        let renamed = |text: Vec<u8>, limit| match self.renamer.rename(&text) {
+            Some(renamed) if renamed.len() <= limit => renamed,
+            _ => text,
+        };
+        Ok(match node {
+            Node::Object { size, id } => {
+                let FileObject { id, size } = self.objects.kept(FileObject { id, size })?;
+                Node::Object { size, id }
+            }
+            Node::Inline(content) => Node::Inline(renamed(content, MAX_INLINE)),
+            Node::Symlink(target) => Node::Symlink(renamed(target, MAX_SYMLINK)),
+            Node::Hardlink(target) if self.names == OldNames::Renamed => {
+                Node::Hardlink(self.renamer.rename_path(&target))
+            }
+            node => node,
+        })
+    }
+}
+
 struct Editor<'a, W: Write> {
     old: &'a OldRelease<'a>,
     policy: MtimePolicy,
     /// The directories that are open, with what they are edited from.
     open: Vec<Open>,
-    objects: &'a mut dyn NewObjects,
+    kept: Kept<'a>,
     writer: TreeWriter<W>,
 }
 
@@ -168,21 +244,30 @@ impl Cursor {
         Ok(())
     }
 
-    fn copy_entry<W: Write>(&mut self, writer: &mut TreeWriter<W>) -> Result<()> {
-        let entry = self.next_entry()?;
+    fn copy_entry<W: Write>(
+        &mut self,
+        writer: &mut TreeWriter<W>,
+        kept: &mut Kept<'_>,
+    ) -> Result<()> {
+        let entry = kept.entry(self.next_entry()?)?;
         writer.entry(&entry).map_err(written)?;
         if entry.node == Node::Directory {
-            self.copy_rest(writer)?;
+            self.copy_rest(writer, kept)?;
         }
         Ok(())
     }
 
     /// Copies up to and over the end of the directory that is open now.
-    fn copy_rest<W: Write>(&mut self, writer: &mut TreeWriter<W>) -> Result<()> {
+    fn copy_rest<W: Write>(
+        &mut self,
+        writer: &mut TreeWriter<W>,
+        kept: &mut Kept<'_>,
+    ) -> Result<()> {
         let mut depth = 1;
         while depth > 0 {
             match self.next()? {
                 Event::Entry(entry) => {
+                    let entry = kept.entry(entry)?;
                     writer.entry(&entry).map_err(written)?;
                     depth += usize::from(entry.node == Node::Directory);
                 }
@@ -196,38 +281,38 @@ impl Cursor {
     }
 }
 
-impl<W: Write> Editor<'_, W> {
+impl<'a, W: Write> Editor<'a, W> {
     fn execute(&mut self, edit: Edit) -> Result<()> {
         match edit {
             Edit::KeepRest => {
                 match self.cursor() {
-                    Some((cursor, writer)) => cursor.copy_rest(writer)?,
+                    Some((cursor, writer, kept)) => cursor.copy_rest(writer, kept)?,
                     None => self.writer.leave().map_err(written)?,
                 }
                 self.open.pop();
             }
             Edit::DropRest => {
-                if let Some((cursor, _)) = self.cursor() {
+                if let Some((cursor, ..)) = self.cursor() {
                     cursor.skip_rest()?;
                 }
                 self.writer.leave().map_err(written)?;
                 self.open.pop();
             }
             Edit::Keep(count) => {
-                let (cursor, writer) = self.old_directory()?;
+                let (cursor, writer, kept) = self.old_directory()?;
                 for _ in 0..count {
-                    cursor.copy_entry(writer)?;
+                    cursor.copy_entry(writer, kept)?;
                 }
             }
             Edit::Drop(count) => {
-                let (cursor, _) = self.old_directory()?;
+                let (cursor, ..) = self.old_directory()?;
                 for _ in 0..count {
                     cursor.skip_entry()?;
                 }
             }
             Edit::Enter(meta) => {
-                let (cursor, writer) = self.old_directory()?;
-                let mut entry = cursor.next_entry()?;
+                let (cursor, writer, kept) = self.old_directory()?;
+                let mut entry = kept.name(cursor.next_entry()?);
                 if entry.node != Node::Directory {
                     return Err(program("entering an old entry that is no directory".to_owned()));
                 }
@@ -236,8 +321,8 @@ impl<W: Write> Editor<'_, W> {
                 self.open.push(Open::Inside);
             }
             Edit::Change(meta, node) => {
-                let (cursor, _) = self.old_directory()?;
-                let mut entry = cursor.next_entry()?;
+                let (cursor, _, kept) = self.old_directory()?;
+                let mut entry = kept.name(cursor.next_entry()?);
                 let here = match entry.node {
                     Node::Directory => {
                         return Err(program("changing a directory into something else".to_owned()));
@@ -247,7 +332,7 @@ impl<W: Write> Editor<'_, W> {
                 };
                 entry.meta = meta.unwrap_or(entry.meta);
                 entry.node = match node {
-                    None => entry.node,
+                    None => self.kept.node(entry.node)?,
                     Some(NewNode::Directory(_)) => {
                         return Err(program("changing an entry into a directory".to_owned()));
                     }
@@ -269,19 +354,20 @@ impl<W: Write> Editor<'_, W> {
         Ok(())
     }
 
-    /// The old directory beside the new one, if it has one, and where the new one goes.
-    fn cursor(&mut self) -> Option<(&mut Cursor, &mut TreeWriter<W>)> {
+    /// The old directory beside the new one, if it has one, where the new one goes, and what has
+    /// become of old entries.
+    fn cursor(&mut self) -> Option<(&mut Cursor, &mut TreeWriter<W>, &mut Kept<'a>)> {
         for open in self.open.iter_mut().rev() {
             match open {
                 Open::Nothing => return None,
                 Open::Inside => {}
-                Open::Old(cursor) => return Some((cursor, &mut self.writer)),
+                Open::Old(cursor) => return Some((cursor, &mut self.writer, &mut self.kept)),
             }
         }
         None
     }
 
-    fn old_directory(&mut self) -> Result<(&mut Cursor, &mut TreeWriter<W>)> {
+    fn old_directory(&mut self) -> Result<(&mut Cursor, &mut TreeWriter<W>, &mut Kept<'a>)> {
         self.cursor()
             .ok_or_else(|| program("an edit of old entries in a directory without base".to_owned()))
     }
@@ -305,9 +391,12 @@ impl<W: Write> Editor<'_, W> {
         let FileObject { id, size } = match node {
             NewNode::Directory(_) => return Err(program("a directory where none can be".into())),
             NewNode::Other(node) => return Ok(node.clone()),
-            NewNode::File(Content::New) => self.objects.next(here)?,
-            NewNode::File(Content::Again(distance)) => self.objects.again(*distance)?,
-            NewNode::File(Content::Old(place)) => self.old.file(*place)?,
+            NewNode::File(Content::New) => self.kept.objects.next(here)?,
+            NewNode::File(Content::Again(distance)) => self.kept.objects.again(*distance)?,
+            NewNode::File(Content::Old(place)) => {
+                let FileObject { id, size } = self.old.file(*place)?;
+                return self.kept.node(Node::Object { size, id });
+            }
         };
         Ok(Node::Object { size, id })
     }

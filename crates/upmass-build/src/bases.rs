@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use upmass_delta::find::similarity;
 use upmass_format::{ObjectId, TreePath};
-use upmass_store::Store;
 
 use crate::Result;
 use crate::diff::NewObject;
 use crate::members::may_have_members;
 use crate::object::read_start;
 use crate::old::OldTrees;
+use crate::renamed::OldObjects;
 use crate::sketch::{MIN_SIZE, Sketch, SketchIndex};
 
 /// The object at the same place is taken at once when it has so much in common.
@@ -37,14 +37,14 @@ pub(crate) struct ChosenBase {
 
 /// Chooses bases: the same place, else the same name, else similar content.
 pub(crate) struct BaseChooser<'a> {
-    store: &'a Store,
+    objects: OldObjects<'a>,
     old: &'a OldTrees,
     sketches: OnceLock<Result<SketchIndex>>,
 }
 
 impl<'a> BaseChooser<'a> {
-    pub(crate) fn new(store: &'a Store, old: &'a OldTrees) -> Self {
-        Self { store, old, sketches: OnceLock::new() }
+    pub(crate) fn new(objects: OldObjects<'a>, old: &'a OldTrees) -> Self {
+        Self { objects, old, sketches: OnceLock::new() }
     }
 
     /// The best base of a new object, if any is worth it.
@@ -52,8 +52,8 @@ impl<'a> BaseChooser<'a> {
         if self.old.files().is_empty() {
             return Ok(None);
         }
-        let content = read_start(self.store, new.id, LOOK)?;
-        let mut look = Look { store: self.store, content, best: None, best_share: POOR };
+        let content = read_start(self.objects.store, new.id, LOOK)?;
+        let mut look = Look { objects: self.objects, content, best: None, best_share: POOR };
         if let Some((id, size)) = new.here
             && look.at(ChosenBase { id, size, is_here: true })? >= GOOD
         {
@@ -100,7 +100,7 @@ impl<'a> BaseChooser<'a> {
 
     fn by_content(&self, new: &NewObject) -> Result<Vec<(ObjectId, u64)>> {
         match self.sketches.get_or_init(|| self.sketch_all()) {
-            Ok(index) => Ok(index.most_like(&Sketch::of(self.store, new.id)?, MAX_LOOKS)),
+            Ok(index) => Ok(index.most_like(&Sketch::of(self.objects.store, new.id)?, MAX_LOOKS)),
             // The error is not clonable; this makes it again.
             Err(_) => self.sketch_all().map(|_| Vec::new()),
         }
@@ -114,7 +114,7 @@ impl<'a> BaseChooser<'a> {
         objects.dedup();
         let sketches = objects
             .par_iter()
-            .map(|(id, _)| Sketch::of(self.store, *id))
+            .map(|(id, _)| Sketch::of(self.objects.store, *id))
             .collect::<Result<Vec<_>>>()?;
         let mut index = SketchIndex::default();
         for ((id, size), sketch) in objects.iter().zip(&sketches) {
@@ -126,7 +126,7 @@ impl<'a> BaseChooser<'a> {
 
 /// Compares the content of candidates with that of a new object.
 struct Look<'a> {
-    store: &'a Store,
+    objects: OldObjects<'a>,
     content: Vec<u8>,
     best: Option<ChosenBase>,
     best_share: f64,
@@ -135,7 +135,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// The share of the new object that the candidate seems to have.
     fn at(&mut self, candidate: ChosenBase) -> Result<f64> {
-        let old = read_start(self.store, candidate.id, LOOK)?;
+        let old = self.objects.start(candidate.id, LOOK)?;
         let share = match self.content.len().min(old.len()) < MIN_SAMPLED {
             // Too short to sample: an old version is the best guess.
             true => GOOD / 2.0,

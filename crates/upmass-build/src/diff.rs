@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use upmass_format::tree::{Child, Directory, MtimePolicy, Node};
-use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode};
+use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode, OldNames};
 use upmass_format::{Name, ObjectId, TreePath};
 
 use crate::old::{OldChild, OldTrees};
@@ -32,9 +32,12 @@ pub(crate) struct TreeDiff<'a> {
     pub(crate) edits: Vec<u8>,
     /// New objects in their order.
     pub(crate) objects: Vec<NewObject>,
+    /// Objects that come without a step, since they are old ones renamed, and their bytes.
+    pub(crate) renamed: Vec<u64>,
     numbers: HashMap<ObjectId, usize>,
     component: usize,
     policy: MtimePolicy,
+    names: OldNames,
 }
 
 /// Old entries that stay or go and are not written yet.
@@ -50,10 +53,26 @@ impl<'a> TreeDiff<'a> {
             old,
             edits: Vec::new(),
             objects: Vec::new(),
+            renamed: Vec::new(),
             numbers: HashMap::new(),
             component: 0,
             policy: MtimePolicy::Normalised,
+            names: OldNames::default(),
         }
+    }
+
+    /// Whether a new tree is an old one, renamed. If so, what that makes is counted here.
+    pub(crate) fn keep(&mut self, tree: &Directory, policy: MtimePolicy, base: usize) -> bool {
+        let root = &self.old.roots()[base];
+        let old = OldChild::Directory(root.directory);
+        if root.policy != policy
+            || root.names == Some(OldNames::Stay)
+            || !self.is_same_directory(tree, root.directory)
+        {
+            return false;
+        }
+        self.number_kept(&old);
+        true
     }
 
     /// Writes the edits that turn the tree of an old component into a new one; of nothing, when
@@ -67,10 +86,11 @@ impl<'a> TreeDiff<'a> {
     ) {
         self.component = index;
         self.policy = policy;
+        self.names = base.and_then(|base| self.old.roots()[base].names).unwrap_or_default();
         let base = base.map(|component| self.old.roots()[component].directory);
         let is_same = base.is_some_and(|base| self.old.directory(base).meta == tree.meta);
         let root = (!is_same).then(|| tree.meta.clone());
-        EditHead { policy, root }.put(&mut self.edits);
+        EditHead { policy, names: self.names, root }.put(&mut self.edits);
         self.directory(&TreePath::root(), tree, base);
     }
 
@@ -86,24 +106,32 @@ impl<'a> TreeDiff<'a> {
             let inner = path.join(name).expect("paths of a tree are within the limit");
             match (new.children.get(name), old_children.get(name)) {
                 (None, _) => self.drop_one(&mut pending),
-                (Some(new), Some(old)) if self.is_same(new, old) => self.keep_one(&mut pending),
+                (Some(new), Some(old)) if self.is_same(new, old) => {
+                    self.keep_one(&mut pending);
+                    self.number_kept(old);
+                }
                 (Some(Child::Directory(new)), Some(OldChild::Directory(index))) => {
                     self.flush(&mut pending);
                     let meta = &self.old.directory(*index).meta;
                     Edit::Enter((new.meta != *meta).then(|| new.meta.clone())).put(&mut self.edits);
                     self.directory(&inner, new, Some(*index));
                 }
-                (Some(Child::Leaf(meta, node)), Some(OldChild::Leaf(old_meta, old_node))) => {
+                (
+                    Some(Child::Leaf(meta, node)),
+                    Some(old @ OldChild::Leaf(old_meta, old_node, here)),
+                ) => {
                     self.flush(&mut pending);
-                    let here = match old_node {
-                        Node::Object { id, size } => Some((*id, *size)),
-                        _ => None,
-                    };
                     // A hardlink has no attributes of its own.
                     let is_link = matches!(node, Node::Hardlink(_));
                     let was_link = matches!(old_node, Node::Hardlink(_));
                     let meta = ((meta != old_meta || was_link) && !is_link).then(|| meta.clone());
-                    let node = (node != old_node).then(|| self.node(&inner, node, here));
+                    let node = match node == old_node {
+                        true => {
+                            self.number_kept(old);
+                            None
+                        }
+                        false => Some(self.node(&inner, node, *here)),
+                    };
                     Edit::Change(meta, node).put(&mut self.edits);
                 }
                 (Some(new), old) => {
@@ -141,17 +169,44 @@ impl<'a> TreeDiff<'a> {
         let Node::Object { size, id } = node else {
             return NewNode::Other(node.clone());
         };
-        if let Some((place, _)) = self.old.place(*id) {
-            return NewNode::File(Content::Old(place));
-        }
-        let next = self.objects.len();
+        let next = self.made();
         if let Some(number) = self.numbers.get(id) {
             return NewNode::File(Content::Again((next - 1 - number) as u64));
+        }
+        if let Some((is_new, place)) = self.old.kept_place(*id) {
+            self.number_object(*id, *size, is_new);
+            return NewNode::File(Content::Old(place));
         }
         self.numbers.insert(*id, next);
         let (component, path) = (self.component, path.clone());
         self.objects.push(NewObject { id: *id, size: *size, component, path, here });
         NewNode::File(Content::New)
+    }
+
+    /// How many new objects were mentioned.
+    fn made(&self) -> usize {
+        self.objects.len() + self.renamed.len()
+    }
+
+    /// Counts the objects of an old entry that stays: renamed, some of them are new.
+    fn number_kept(&mut self, old: &OldChild) {
+        match old {
+            OldChild::Leaf(_, Node::Object { id, size }, Some((before, _))) => {
+                self.number_object(*id, *size, id != before);
+            }
+            OldChild::Leaf(..) => {}
+            OldChild::Directory(index) => {
+                let old = self.old;
+                old.directory(*index).children.values().for_each(|child| self.number_kept(child));
+            }
+        }
+    }
+
+    fn number_object(&mut self, id: ObjectId, size: u64, is_new: bool) {
+        if is_new {
+            self.numbers.insert(id, self.made());
+            self.renamed.push(size);
+        }
     }
 
     /// The old directory that has most in common with a new one, by its entries.
@@ -164,7 +219,7 @@ impl<'a> TreeDiff<'a> {
                     continue;
                 }
                 let is_same = match (child, &directory.children[name]) {
-                    (Child::Leaf(_, new), OldChild::Leaf(_, old)) => new == old,
+                    (Child::Leaf(_, new), OldChild::Leaf(_, old, _)) => new == old,
                     _ => false,
                 };
                 *votes.entry(*parent).or_default() += if is_same { 4 } else { 1 };
@@ -186,29 +241,36 @@ impl<'a> TreeDiff<'a> {
             .map(|(index, _)| index)
     }
 
-    /// Whether a directory can be a base here: only with the same policy, and never a root,
+    /// Whether a directory can be a base here: only with the same policies, and never a root,
     /// which is no entry.
     fn is_open_to(&self, index: usize) -> bool {
         let directory = self.old.directory(index);
         let root = &self.old.roots()[directory.place.component as usize];
-        !directory.path.is_root() && root.policy == self.policy
+        let fits = root.names.is_none_or(|names| names == self.names);
+        !directory.path.is_root() && root.policy == self.policy && fits
     }
 
     fn is_same(&self, new: &Child, old: &OldChild) -> bool {
         match (new, old) {
-            (Child::Leaf(meta, node), OldChild::Leaf(old_meta, old_node)) => {
+            (Child::Leaf(meta, node), OldChild::Leaf(old_meta, old_node, _)) => {
                 node == old_node && meta == old_meta
             }
             (Child::Directory(new), OldChild::Directory(index)) => {
-                let old = self.old.directory(*index);
-                new.meta == old.meta
-                    && new.children.len() == old.children.len()
-                    && new.children.iter().zip(&old.children).all(
-                        |((name, new), (old_name, old))| name == old_name && self.is_same(new, old),
-                    )
+                self.is_same_directory(new, *index)
             }
             _ => false,
         }
+    }
+
+    fn is_same_directory(&self, new: &Directory, old: usize) -> bool {
+        let old = self.old.directory(old);
+        new.meta == old.meta
+            && new.children.len() == old.children.len()
+            && new
+                .children
+                .iter()
+                .zip(&old.children)
+                .all(|((name, new), (old_name, old))| name == old_name && self.is_same(new, old))
     }
 
     fn keep_one(&mut self, pending: &mut Pending) {

@@ -46,6 +46,9 @@ pub enum BuildError {
         /// The limit.
         limit: u64,
     },
+    /// Names of the old release cannot become those of the new one.
+    #[error("names of the old release cannot become those of the new one: {0}")]
+    Names(#[from] upmass_format::FormatError),
     /// A release in the store cannot be encoded again.
     #[error("release {id} is not valid: {source}")]
     Release {

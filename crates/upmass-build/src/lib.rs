@@ -23,6 +23,8 @@ mod names;
 mod object;
 mod old;
 mod pairing;
+mod partners;
+mod renamed;
 mod segment;
 mod similar;
 mod sketch;

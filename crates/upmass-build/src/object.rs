@@ -6,10 +6,10 @@ use upmass_delta::patch::{Base, Buffered, Copied, Encoder, RawStreams};
 use upmass_delta::stream::estimate;
 use upmass_disk::ReadAt;
 use upmass_format::ObjectId;
-use upmass_member::expanded::Member;
 use upmass_store::Store;
 
 use crate::members::{MAX_FILE, Members, expand, may_have_members};
+use crate::renamed::OldObjects;
 use crate::{BuildError, Effort, Result};
 
 /// Larger objects are cut into windows of this size, each matched against the same region of
@@ -48,21 +48,23 @@ pub(crate) struct Found {
     pub(crate) members: Members,
     /// Coder 1 only: the streams.
     pub(crate) streams: Option<RawStreams>,
+    /// Length of the base as copies see it: renamed, with members unpacked.
+    pub(crate) base_len: u64,
+    /// What a device must write down to read the base, in bytes.
+    pub(crate) scratch: u64,
 }
 
 /// Finds what a new object copies from its base, and for coder 1 encodes it.
 pub(crate) fn find(
-    store: &Store,
+    old: OldObjects<'_>,
     new: (ObjectId, u64),
-    base: Option<(ObjectId, u64)>,
+    base: Option<ObjectId>,
     effort: Effort,
 ) -> Result<Found> {
     let (new_id, new_len) = new;
-    let new_file = store.open_object(new_id)?;
-    let base = match base {
-        Some((id, len)) => Some((id, len, store.open_object(id)?)),
-        None => None,
-    };
+    let new_file = old.store.open_object(new_id)?;
+    let scratch = base.map(|id| old.scratch(id)).transpose()?.unwrap_or(0);
+    let base = base.map(|id| Ok::<_, BuildError>((id, old.open(id)?))).transpose()?;
     let mut encoder = (effort == Effort::Fast).then(Encoder::new);
     let mut copies = Vec::new();
     let mut start = 0;
@@ -72,8 +74,8 @@ pub(crate) fn find(
         let window = read(&*new_file, new_id, start, end)?;
         let (old_start, old, found) = match &base {
             None => (0, Vec::new(), Vec::new()),
-            Some((id, len, file)) => {
-                let base = Part { file: &**file, id: *id, len: *len };
+            Some((id, file)) => {
+                let base = Part { file: &**file, id: *id, len: file.len() };
                 base.copies(&window, start, effort)?
             }
         };
@@ -83,7 +85,9 @@ pub(crate) fn find(
         copies.extend(found.into_iter().map(|copy| Copied { new: copy.new + start, ..copy }));
         start = end;
     }
-    Ok(Found { copies, members: Members::default(), streams: encoder.map(Encoder::finish) })
+    let base_len = base.map_or(0, |(_, file)| file.len());
+    let streams = encoder.map(Encoder::finish);
+    Ok(Found { copies, streams, base_len, scratch, ..Found::default() })
 }
 
 /// The compressed members of a new object and its base that are worth unpacking. `None`: there
@@ -107,30 +111,27 @@ pub(crate) fn members(
 
 /// Finds what a new object copies from its base, with these members unpacked.
 pub(crate) fn find_unpacked(
-    store: &Store,
+    old: OldObjects<'_>,
     new: ObjectId,
     base: Option<ObjectId>,
     mut members: Members,
 ) -> Result<Found> {
-    let unpacked = |id, members: &[Member]| {
-        Ok::<_, BuildError>(expand(&read_start(store, id, MAX_FILE as usize)?, members))
-    };
-    let new = unpacked(new, &members.new)?;
-    let copies = match base {
-        Some(base) => worthwhile_copies(&unpacked(base, &members.old)?, &new, align),
-        None => Vec::new(),
-    };
+    let packed = read_start(old.store, new, MAX_FILE as usize)?;
+    let new = expand(&packed, &members.new);
+    let base = base.map(|base| old.expanded(base, &members.old)).transpose()?;
+    let mut base_len = base.as_ref().map_or(0, |base| base.len() as u64);
+    let copies = base.as_ref().map_or(Vec::new(), |base| worthwhile_copies(base, &new, align));
     if copies.is_empty() {
         members.old.clear();
+        base_len = 0;
     }
-    Ok(Found { copies, members, streams: None })
+    Ok(Found { copies, members, base_len, ..Found::default() })
 }
 
 /// An object of the store as the encoder reads it.
-pub(crate) fn content(store: &Store, id: ObjectId) -> Result<impl Base + use<>> {
-    let file = store.open_object(id)?;
+pub(crate) fn content<'a>(file: Box<dyn ReadAt + 'a>) -> impl Base + 'a {
     let len = file.len();
-    Ok(Buffered::new(len, move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset)))
+    Buffered::new(len, move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset))
 }
 
 /// A base while windows of a new object are matched against it.

@@ -3,14 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+use upmass_delta::rename::Renamer;
 use upmass_format::payload::OldPlace;
 use upmass_format::release::Release;
-use upmass_format::tree::{Entry, Event, Meta, MtimePolicy, Node, TreeReader};
+use upmass_format::tree::{
+    Entry, Event, MAX_INLINE, MAX_SYMLINK, Meta, MtimePolicy, Node, TreeReader,
+};
+use upmass_format::tree_edit::OldNames;
 use upmass_format::{Name, ObjectId, TreeId, TreePath};
-use upmass_store::{Store, StoreError};
+use upmass_store::StoreError;
 
 use crate::Result;
 use crate::names::stem;
+use crate::renamed::OldObjects;
 
 /// More places of one name than this do not help to choose.
 const MAX_PER_NAME: usize = 256;
@@ -22,6 +28,11 @@ pub(crate) struct OldTrees {
     roots: Vec<OldRoot>,
     /// Where each object is first; for naming it in an update.
     places: HashMap<ObjectId, (OldPlace, u64)>,
+    /// Where is what becomes which object, and whether that is another one; for what an update
+    /// need not make.
+    kept_places: HashMap<ObjectId, (bool, OldPlace)>,
+    /// Objects that become others, with their lengths.
+    renamed: HashMap<ObjectId, (ObjectId, u64)>,
     files: Vec<OldFile>,
     files_by_name: HashMap<Name, Vec<usize>>,
     files_by_stem: HashMap<Vec<u8>, Vec<usize>>,
@@ -33,6 +44,8 @@ pub(crate) struct OldRoot {
     pub(crate) tree: TreeId,
     pub(crate) policy: MtimePolicy,
     pub(crate) directory: usize,
+    /// What renaming does to the names in it; `None` when nothing.
+    pub(crate) names: Option<OldNames>,
 }
 
 /// A directory of an old tree.
@@ -43,11 +56,12 @@ pub(crate) struct OldDirectory {
     pub(crate) children: BTreeMap<Name, OldChild>,
 }
 
-/// An entry of an old directory.
+/// An entry of an old directory, renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OldChild {
     Directory(usize),
-    Leaf(Meta, Node),
+    /// With the object that it was before, if it was one.
+    Leaf(Meta, Node, Option<(ObjectId, u64)>),
 }
 
 /// A file of an old tree with an object.
@@ -59,17 +73,113 @@ pub(crate) struct OldFile {
 }
 
 impl OldTrees {
-    /// Reads all trees of a release.
-    pub(crate) fn read(store: &Store, release: &Release) -> Result<Self> {
+    /// Reads all trees of a release, and renames what is in them.
+    pub(crate) fn read(objects: OldObjects<'_>, release: &Release) -> Result<Self> {
+        let store = objects.store;
         let mut trees = Self::default();
         for (index, component) in release.components.iter().enumerate() {
             let damaged = |source| StoreError::Damaged { id: component.tree.into(), source };
             let reader = store.tree_reader(component.tree)?;
             let policy = reader.policy();
             let directory = trees.read_tree(index as u64, reader).map_err(damaged)?;
-            trees.roots.push(OldRoot { tree: component.tree, policy, directory });
+            trees.roots.push(OldRoot { tree: component.tree, policy, directory, names: None });
+        }
+        if !objects.renamer.is_empty() {
+            trees.rename(objects)?;
+        }
+        for (before, (place, _)) in &trees.places {
+            let becomes = trees.renamed.get(before);
+            let kept = (becomes.is_some(), *place);
+            let id = becomes.map_or(*before, |(id, _)| *id);
+            // The first, and rather one that stays.
+            let best = trees.kept_places.entry(id).or_insert(kept);
+            *best = kept.min(*best);
         }
         Ok(trees)
+    }
+
+    /// Does to all entries what a device does to those that it keeps.
+    fn rename(&mut self, objects: OldObjects<'_>) -> Result<()> {
+        let ids: Vec<ObjectId> = self.places.keys().copied().collect();
+        self.renamed = ids
+            .par_iter()
+            .filter_map(|id| {
+                let becomes = objects.becomes(*id).transpose()?;
+                Some(becomes.map(|becomes| (*id, becomes)))
+            })
+            .collect::<Result<_>>()?;
+        let text = |text: &mut Vec<u8>, limit| {
+            if let Some(renamed) = objects.renamer.rename(text)
+                && renamed.len() <= limit
+            {
+                *text = renamed;
+            }
+        };
+        for directory in &mut self.directories {
+            for child in directory.children.values_mut() {
+                match child {
+                    OldChild::Leaf(_, Node::Object { size, id }, _) => {
+                        if let Some(renamed) = self.renamed.get(id) {
+                            (*id, *size) = *renamed;
+                        }
+                    }
+                    OldChild::Leaf(_, Node::Inline(content), _) => text(content, MAX_INLINE),
+                    OldChild::Leaf(_, Node::Symlink(target), _) => text(target, MAX_SYMLINK),
+                    OldChild::Leaf(..) | OldChild::Directory(_) => {}
+                }
+            }
+        }
+        self.rename_names(objects.renamer);
+        Ok(())
+    }
+
+    /// Renames the entries of each tree, unless they would be in another order then: a device could
+    /// not write them as it reads them.
+    fn rename_names(&mut self, renamer: &Renamer) {
+        for directory in &self.directories {
+            let names = || directory.children.keys().map(|name| renamer.rename_name(name));
+            if names().all(|renamed| renamed.is_none()) {
+                continue;
+            }
+            let new: Vec<Name> = directory
+                .children
+                .keys()
+                .zip(names())
+                .map(|(name, renamed)| renamed.unwrap_or_else(|| name.clone()))
+                .collect();
+            let root = &mut self.roots[directory.place.component as usize];
+            root.names = match new.is_sorted_by(|a, b| a < b) {
+                true => Some(root.names.unwrap_or(OldNames::Renamed)),
+                false => Some(OldNames::Stay),
+            };
+        }
+        let roots = &self.roots;
+        let renames = |directory: &OldDirectory| {
+            roots[directory.place.component as usize].names == Some(OldNames::Renamed)
+        };
+        for directory in self.directories.iter_mut().filter(|directory| renames(directory)) {
+            let children = std::mem::take(&mut directory.children);
+            let children = children.into_iter().map(|(name, child)| {
+                let child = match child {
+                    OldChild::Leaf(meta, Node::Hardlink(target), before) => {
+                        let target = renamer.rename_path(&target);
+                        OldChild::Leaf(meta, Node::Hardlink(target), before)
+                    }
+                    child => child,
+                };
+                (renamer.rename_name(&name).unwrap_or(name), child)
+            });
+            directory.children = children.collect();
+        }
+        self.parents.clear();
+        for (index, directory) in self.directories.iter().enumerate() {
+            for name in directory.children.keys() {
+                let parents = self.parents.entry(name.clone()).or_default();
+                if parents.len() < MAX_PER_NAME {
+                    parents.push(index);
+                }
+            }
+        }
     }
 
     fn read_tree<R: std::io::Read>(
@@ -109,7 +219,13 @@ impl OldTrees {
                     open.push(index);
                     OldChild::Directory(index)
                 }
-                node => OldChild::Leaf(meta, node),
+                node => {
+                    let object = match node {
+                        Node::Object { size, id } => Some((id, size)),
+                        _ => None,
+                    };
+                    OldChild::Leaf(meta, node, object)
+                }
             };
             self.directories[here].children.insert(name, child);
         }
@@ -149,6 +265,11 @@ impl OldTrees {
     /// Where an object is, and its length.
     pub(crate) fn place(&self, id: ObjectId) -> Option<(OldPlace, u64)> {
         self.places.get(&id).copied()
+    }
+
+    /// Where the object is that becomes this one, and whether it is another one now.
+    pub(crate) fn kept_place(&self, id: ObjectId) -> Option<(bool, OldPlace)> {
+        self.kept_places.get(&id).copied()
     }
 
     /// All files with objects.

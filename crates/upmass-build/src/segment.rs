@@ -10,16 +10,17 @@ use upmass_format::ObjectId;
 use upmass_format::payload::{READ_AHEAD, STREAMS, Step, Stream, put_segment};
 use upmass_member::Recipe;
 use upmass_member::expanded::{Member, put_members};
-use upmass_store::Store;
 
 use crate::members::{MAX_FILE, Members, expand};
 use crate::object::{Found, content, read_start};
+use crate::renamed::OldObjects;
 use crate::{BuildError, Effort, Result};
 
 /// A segment before compression.
 pub(crate) struct Segment {
     pub(crate) program: Vec<u8>,
     pub(crate) tree: Vec<u8>,
+    pub(crate) hashes: Vec<u8>,
     content: Content,
     /// Recipes of members that the program has named.
     recipes: Vec<Recipe>,
@@ -51,6 +52,8 @@ pub(crate) enum Source {
     Object(ObjectId),
     /// With members unpacked.
     Expanded(ObjectId, Vec<Member>),
+    /// Of the old release, with members unpacked, if any, and renamed.
+    Old(ObjectId, Vec<Member>),
 }
 
 /// A segment as the payload has it.
@@ -75,6 +78,7 @@ impl Segment {
         Self {
             program: Vec::new(),
             tree: Vec::new(),
+            hashes: Vec::new(),
             content,
             recipes: Vec::new(),
             packer: 0,
@@ -98,17 +102,20 @@ impl Segment {
     /// Appends an object for which the program was written already.
     pub(crate) fn object(&mut self, base: Source, new: Source, found: Found) {
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
+        let hashes = self.hashes.len() as u64;
+        self.scratch = self.scratch.max(found.scratch);
         match (&mut self.content, found.streams) {
             (Content::Streams(streams), Some(next)) => {
                 let before = streams.lengths();
                 self.demand.extend(next.marks.iter().map(|mark| {
-                    [program, tree, before[0] + mark[0], before[1] + mark[1], before[2] + mark[2]]
+                    let [copy, residue, literal] = std::array::from_fn(|i| before[i] + mark[i]);
+                    [program, tree, copy, residue, literal, hashes]
                 }));
                 streams.append(&next);
             }
             (Content::Objects(objects), _) => {
                 objects.push(Object { base, new, copies: found.copies });
-                self.demand.push([program, tree, objects.len() as u64, 0, 0]);
+                self.demand.push([program, tree, objects.len() as u64, 0, 0, hashes]);
             }
             (Content::Streams(_), None) => unreachable!("coder 1 finds streams"),
         }
@@ -121,11 +128,11 @@ impl Segment {
             Content::Objects(objects) => [objects.len() as u64, 0, 0],
         };
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
-        self.demand.push([program, tree, copy, residue, literal]);
+        self.demand.push([program, tree, copy, residue, literal, self.hashes.len() as u64]);
     }
 
     /// Ends the segment and compresses its streams. Objects are read from the store.
-    pub(crate) fn finish(mut self, store: &Store) -> Result<EncodedSegment> {
+    pub(crate) fn finish(mut self, old: OldObjects<'_>) -> Result<EncodedSegment> {
         Step::End.put(&mut self.program);
         let front = [(Stream::Program, &self.program), (Stream::Tree, &self.tree)];
         let mut encoded: Vec<EncodedStream> =
@@ -139,11 +146,13 @@ impl Segment {
                 (CODER_LZMA, rest, Vec::new())
             }
             Content::Objects(objects) => {
-                let (stream, spent) = encode_objects(store, &objects)?;
+                let (stream, spent) = encode_objects(old, &objects)?;
                 (CODER_MODEL, vec![stream], spent)
             }
         };
         encoded.extend(rest);
+        encoded.resize_with(Stream::Hash as usize, || stream::encode(Stream::Literal, &[]));
+        encoded.push(stream::encode(Stream::Hash, &self.hashes));
         let demand: Vec<[u64; STREAMS]> = self
             .demand
             .iter()
@@ -174,16 +183,16 @@ impl Segment {
 
 /// Encodes all objects of a segment with coder 2. Marks of the stream count objects.
 fn encode_objects(
-    store: &Store,
+    old: OldObjects<'_>,
     objects: &[Object],
 ) -> Result<(EncodedStream, Vec<(Section, f64)>)> {
     let mut encoder = Encoder::new();
     let mut marks = Vec::new();
     for (index, object) in objects.iter().enumerate() {
-        let base = object.base.open(store)?;
-        let new = object.new.open(store)?;
+        let base = object.base.open(old)?;
+        let new = object.new.open(old)?;
         let failed = |error: DeltaError| match &object.new {
-            Source::Object(id) | Source::Expanded(id, _) => {
+            Source::Object(id) | Source::Expanded(id, _) | Source::Old(id, _) => {
                 BuildError::Encode { id: *id, message: error.to_string() }
             }
             Source::Bytes(_) => unreachable!("bytes in memory can be read: {error}"),
@@ -207,12 +216,16 @@ impl Source {
         }
     }
 
-    fn open<'a>(&'a self, store: &Store) -> Result<Box<dyn Base + 'a>> {
+    fn open<'a>(&'a self, old: OldObjects<'a>) -> Result<Box<dyn Base + 'a>> {
         Ok(match self {
             Source::Bytes(bytes) => Box::new(&bytes[..]),
-            Source::Object(id) => Box::new(content(store, *id)?),
+            Source::Object(id) => Box::new(content(old.store.open_object(*id)?)),
+            Source::Old(id, members) => match members.is_empty() {
+                true => Box::new(content(old.open(*id)?)),
+                false => Box::new(Owned(old.expanded(*id, members)?)),
+            },
             Source::Expanded(id, members) => {
-                let packed = read_start(store, *id, MAX_FILE as usize)?;
+                let packed = read_start(old.store, *id, MAX_FILE as usize)?;
                 Box::new(Owned(expand(&packed, members)))
             }
         })

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use upmass_delta::Section;
 use upmass_delta::find::find_copies;
 use upmass_delta::patch::Encoder;
+use upmass_delta::rename::Renamer;
 use upmass_format::payload::{STREAMS, Step, TreeSource};
 use upmass_format::release::Release;
 use upmass_format::update::{
@@ -21,7 +22,8 @@ use crate::diff::{NewObject, TreeDiff};
 use crate::members::expanded_len;
 use crate::object::{self, Found};
 use crate::old::OldTrees;
-use crate::pairing::pair_releases;
+use crate::partners::Partners;
+use crate::renamed::OldObjects;
 use crate::segment::{EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
@@ -105,6 +107,10 @@ pub struct Summary {
     pub patched: u64,
     /// Their bytes.
     pub patched_bytes: u64,
+    /// Objects that are old ones with names replaced, and come without a step.
+    pub renamed: u64,
+    /// Their bytes.
+    pub renamed_bytes: u64,
     /// Compressed bytes of each stream.
     pub streams: [u64; STREAMS],
     /// With [`Effort::Small`]: what the bytes of the copy stream are spent on.
@@ -184,33 +190,42 @@ pub fn build_payload(
         let (old, new) = (old.machine.clone(), new.machine);
         return Err(BuildError::OtherMachine { old, new });
     }
+    let partners = match &old {
+        Some(old) => Partners::find(store, old, &new)?,
+        None => Partners::default(),
+    };
+    let renamer = match &old {
+        Some(old) => Renamer::new(partners.renames.tokens(old)?),
+        None => Renamer::default(),
+    };
+    let old_objects = OldObjects { store, renamer: &renamer };
     let old_trees = match &old {
-        Some(old) => OldTrees::read(store, old)?,
+        Some(old) => OldTrees::read(old_objects, old)?,
         None => OldTrees::default(),
     };
 
     let mut first = Segment::new(options.effort);
-    put_skeleton(&mut first, options.effort, base, old.as_ref(), target, &new)?;
-    let (sources, bases) = tree_sources(&old_trees, old.as_ref(), store, &new)?;
-    TreeSource::put_all(&sources, &mut first.program);
+    partners.renames.put(&mut first.program, &mut first.hashes);
+    put_skeleton(&mut first, options.effort, partners.skeleton.clone(), target, &new)?;
     let mut diff = TreeDiff::new(&old_trees);
     let mut tree_bytes = 0;
-    for (index, component) in new.components.iter().enumerate() {
-        if matches!(sources[index], TreeSource::Same | TreeSource::SameAs(_)) {
-            continue;
+    let mut sources = Vec::new();
+    for index in 0..new.components.len() {
+        let source = partners.tree(store, &old_trees, &new, index, &mut diff)?;
+        if source.makes_tree {
+            tree_bytes += on_disk(store.object_len(new.components[index].tree.into())?);
         }
-        let (tree, policy) = store.tree(component.tree)?;
-        diff.component(index, &tree, policy, bases[index]);
-        tree_bytes += on_disk(store.object_len(component.tree.into())?);
+        sources.push(source.source);
     }
+    TreeSource::put_all(&sources, &mut first.program);
     first.tree = std::mem::take(&mut diff.edits);
     first.use_trees();
 
     let mut summary = Summary::default();
     let mut payload = Vec::new();
     let (mut memory, mut scratch) = (0, 0);
-    let chooser = BaseChooser::new(store, &old_trees);
-    let work = Work { store, chooser, options, progress, objects: &diff.objects };
+    let chooser = BaseChooser::new(old_objects, &old_trees);
+    let work = Work { old: old_objects, chooser, options, progress, objects: &diff.objects };
     let mut first = Some(first);
     // As many segments as there are threads at once: each holds its streams before compression.
     for groups in work.groups().chunks(rayon::current_num_threads()) {
@@ -220,8 +235,10 @@ pub fn build_payload(
             work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
             segments.push(segment);
         }
-        let encoded: Vec<EncodedSegment> =
-            segments.into_par_iter().map(|segment| segment.finish(store)).collect::<Result<_>>()?;
+        let encoded: Vec<EncodedSegment> = segments
+            .into_par_iter()
+            .map(|segment| segment.finish(old_objects))
+            .collect::<Result<_>>()?;
         for segment in encoded {
             payload.extend_from_slice(&segment.bytes);
             memory = segment.memory.max(memory);
@@ -233,7 +250,11 @@ pub fn build_payload(
         }
     }
 
-    let space: u64 = diff.objects.iter().map(|o| on_disk(o.size) + NOTE_BYTES).sum();
+    summary.renamed = diff.renamed.len() as u64;
+    summary.renamed_bytes = diff.renamed.iter().sum();
+    memory += if renamer.is_empty() { 0 } else { renamer.memory() };
+    let sizes = diff.objects.iter().map(|object| object.size).chain(diff.renamed);
+    let space: u64 = sizes.map(|size| on_disk(size) + NOTE_BYTES).sum();
     Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes + on_disk(scratch) })
 }
 
@@ -241,19 +262,11 @@ pub fn build_payload(
 fn put_skeleton(
     segment: &mut Segment,
     effort: Effort,
-    base: Option<ReleaseId>,
-    old: Option<&Release>,
+    old: Vec<u8>,
     target: ReleaseId,
     new: &Release,
 ) -> Result<()> {
-    let skeleton = |id: ReleaseId, release: &Release| {
-        release.skeleton().map_err(|source| BuildError::Release { id, source })
-    };
-    let old = match (base, old) {
-        (Some(id), Some(old)) => skeleton(id, old)?,
-        _ => Vec::new(),
-    };
-    let new = skeleton(target, new)?;
+    let new = new.skeleton().map_err(|source| BuildError::Release { id: target, source })?;
     put_varint(&mut segment.program, new.len() as u64);
     let copies = find_copies(&old, &new);
     let streams = (effort == Effort::Fast).then(|| {
@@ -269,46 +282,8 @@ fn put_skeleton(
     Ok(())
 }
 
-/// For each component of the new release: where its tree comes from, and the old component
-/// that it is edited from.
-fn tree_sources(
-    old_trees: &OldTrees,
-    old: Option<&Release>,
-    store: &Store,
-    new: &Release,
-) -> Result<(Vec<TreeSource>, Vec<Option<usize>>)> {
-    let mut partners = vec![None; new.components.len()];
-    if let Some(old) = old {
-        let pairing = pair_releases(store, old, new)?;
-        pairing.bases.iter().for_each(|(new, old, _)| partners[*new] = Some(*old));
-        pairing.pairs.iter().for_each(|pair| partners[pair.new] = Some(pair.old));
-    }
-    let mut sources = Vec::new();
-    let mut bases = Vec::new();
-    for (component, partner) in new.components.iter().zip(partners) {
-        let same_name = old.and_then(|old| old.component(&component.name));
-        let same_tree = old_trees.roots().iter().position(|root| root.tree == component.tree);
-        let policy = store.tree_reader(component.tree)?.policy();
-        let base = partner.filter(|base| old_trees.roots()[*base].policy == policy);
-        let (source, base) = match (same_name, same_tree) {
-            (Some(index), _) if old_trees.roots()[index].tree == component.tree => {
-                (TreeSource::Same, None)
-            }
-            (_, Some(index)) => (TreeSource::SameAs(index as u64), None),
-            (_, None) => match base {
-                None => (TreeSource::New, None),
-                Some(base) if Some(base) == same_name => (TreeSource::Edit, Some(base)),
-                Some(base) => (TreeSource::EditOf(base as u64), Some(base)),
-            },
-        };
-        sources.push(source);
-        bases.push(base);
-    }
-    Ok((sources, bases))
-}
-
 struct Work<'a> {
-    store: &'a Store,
+    old: OldObjects<'a>,
     chooser: BaseChooser<'a>,
     options: &'a Options,
     progress: &'a (dyn Fn(Progress) + Sync),
@@ -361,8 +336,7 @@ impl Work<'_> {
                 Some(base) => {
                     summary.patched += 1;
                     summary.patched_bytes += new.size;
-                    let base_len = expanded_len(base.size, &found.members.old);
-                    let growth = new_len.wrapping_sub(base_len) as i64;
+                    let growth = new_len.wrapping_sub(found.base_len) as i64;
                     match old.place(base.id).filter(|_| !base.is_here) {
                         None => Step::PatchHere(growth),
                         Some((place, _)) => Step::Patch(place, growth),
@@ -371,7 +345,7 @@ impl Work<'_> {
             };
             step.put(&mut segment.program);
             let from = match base {
-                Some(base) => Source::of(base.id, &found.members.old),
+                Some(base) => Source::Old(base.id, found.members.old.clone()),
                 None => Source::Bytes(Vec::new()),
             };
             let to = Source::of(new.id, &found.members.new);
@@ -391,18 +365,18 @@ impl Work<'_> {
         let effort = self.options.effort;
         let mut share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
         let members = match effort {
-            Effort::Small => object::members(self.store, to, from, self.max_packer())?,
+            Effort::Small => object::members(self.old.store, to, from, self.max_packer())?,
             Effort::Fast => None,
         };
         let found = match members {
-            None => object::find(self.store, to, from, effort)?,
+            None => object::find(self.old, to, base.map(|base| base.id), effort)?,
             Some(members) => {
                 // Given back before more is asked for, so that nobody waits for another.
                 drop(share);
                 let old = base.map(|base| expanded_len(base.size, &members.old));
                 let new_len = expanded_len(new.size, &members.new);
                 share = budget.take(object::memory_for(new_len, old));
-                object::find_unpacked(self.store, new.id, base.map(|base| base.id), members)?
+                object::find_unpacked(self.old, new.id, base.map(|base| base.id), members)?
             }
         };
         drop(share);

@@ -21,6 +21,7 @@ pub mod modelled;
 #[cfg(feature = "encoder")]
 mod named;
 pub mod patch;
+pub mod rename;
 pub mod stream;
 
 pub use coder::{CODER_LZMA, CODER_MODEL};

@@ -23,6 +23,7 @@ pub const MIN_DICTIONARY_LOG2: u8 = 12;
 /// needs.
 pub const fn max_dictionary_log2(stream: Stream) -> u8 {
     match stream {
+        Stream::Hash => 12,
         Stream::Program | Stream::Tree | Stream::Copy => 20,
         Stream::Residue => 22,
         Stream::Literal => 23,

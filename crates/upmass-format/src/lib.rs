@@ -17,6 +17,7 @@ pub mod nix;
 pub mod patch;
 pub mod payload;
 pub mod release;
+pub mod rename;
 pub mod tree;
 pub mod tree_edit;
 pub mod update;

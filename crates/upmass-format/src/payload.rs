@@ -1,7 +1,7 @@
 //! The payload of an update: segments of interleaved streams (`spec/payload.md`).
 //!
 //! A payload is a sequence of segments; a device that was interrupted goes on at the start of
-//! a segment. A segment holds up to five streams, each a separate run of compressed bytes, cut
+//! a segment. A segment holds up to six streams, each a separate run of compressed bytes, cut
 //! into chunks which come in the order in which a decoder asks for them. So every stream can be
 //! as long as it likes, and the decoder still reads the file once from front to back.
 
@@ -12,7 +12,7 @@ use crate::wire::{Reader, put_varint, unzigzag, zigzag};
 use crate::{FormatError, Result};
 
 /// How many streams a segment may have.
-pub const STREAMS: usize = 5;
+pub const STREAMS: usize = 6;
 /// Longest chunk in bytes.
 pub const MAX_CHUNK: u64 = 1 << 16;
 /// By how many bytes a decoder may be ahead of its work in the content of each stream.
@@ -33,12 +33,20 @@ pub enum Stream {
     Residue = 3,
     /// Content that no base has.
     Literal = 4,
+    /// Hashes of the table of names: see [`crate::rename`].
+    Hash = 5,
 }
 
 impl Stream {
     /// All streams, in the order of their numbers.
-    pub const ALL: [Stream; STREAMS] =
-        [Stream::Program, Stream::Tree, Stream::Copy, Stream::Residue, Stream::Literal];
+    pub const ALL: [Stream; STREAMS] = [
+        Stream::Program,
+        Stream::Tree,
+        Stream::Copy,
+        Stream::Residue,
+        Stream::Literal,
+        Stream::Hash,
+    ];
 
     /// The word for it in reports.
     pub const fn word(self) -> &'static str {
@@ -48,16 +56,19 @@ impl Stream {
             Stream::Copy => "copy",
             Stream::Residue => "residue",
             Stream::Literal => "literal",
+            Stream::Hash => "hash",
         }
     }
 }
 
 /// How the device gets the tree of a component of the new release. In the program of the first
 /// segment these stand for each component that is not [`TreeSource::Same`], with its distance
-/// from the one before.
+/// from the one before. "Of the same name" is the old component that has this name when the table
+/// of names was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TreeSource {
-    /// The tree of the old component of the same name.
+    /// The tree of the old component of the same name: as it is if the name is the old one,
+    /// renamed if the table has changed it.
     Same,
     /// The tree of the old component of the same name, edited.
     Edit,

@@ -21,8 +21,20 @@ pub const MAX_OPEN_BASES: usize = 64;
 pub struct EditHead {
     /// Of the new tree; the same as of the old one, if there is one.
     pub policy: MtimePolicy,
+    /// What happens to names of old entries that stay.
+    pub names: OldNames,
     /// New attributes of the root; `None` when they stay.
     pub root: Option<Meta>,
+}
+
+/// What happens to names of old entries that stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OldNames {
+    /// They are renamed as contents are, and are in order then too.
+    #[default]
+    Renamed,
+    /// They stay as they are.
+    Stay,
 }
 
 /// One edit. "Next" is the next entry of the old directory that is open now; there is none in
@@ -82,7 +94,8 @@ impl EditHead {
     /// Appends the encoding.
     pub fn put(&self, out: &mut Vec<u8>) {
         let kept = u64::from(self.policy == MtimePolicy::Kept);
-        put_varint(out, kept << 1 | u64::from(self.root.is_some()));
+        let stay = u64::from(self.names == OldNames::Stay);
+        put_varint(out, stay << 2 | kept << 1 | u64::from(self.root.is_some()));
         if let Some(root) = &self.root {
             put_meta(out, root);
         }
@@ -90,13 +103,14 @@ impl EditHead {
 
     /// Reads it.
     pub fn read<R: Read>(input: &mut Reader<R>) -> Result<Self> {
-        let word = input.number(3, "tree edit head")?;
-        let policy = match word >> 1 {
+        let word = input.number(7, "tree edit head")?;
+        let names = if word >> 2 == 0 { OldNames::Renamed } else { OldNames::Stay };
+        let policy = match word >> 1 & 1 {
             0 => MtimePolicy::Normalised,
             _ => MtimePolicy::Kept,
         };
         let root = if word & 1 == 1 { Some(read_meta(input, policy)?) } else { None };
-        Ok(Self { policy, root })
+        Ok(Self { policy, names, root })
     }
 }
 

@@ -7,12 +7,13 @@ use common::damage::{Cut, check, each_flipped_bit, each_prefix};
 use common::samples;
 use common::{
     edit_head_again, edits_again, entries_again, front_again, patch_again, place_again, put_edits,
-    put_steps, release_again, skeleton_again, sources_again, steps_again, tree_again,
+    put_steps, release_again, renames_again, skeleton_again, sources_again, steps_again,
+    tree_again,
 };
 use upmass_format::payload::{Demux, MAX_QUEUED, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
 use upmass_format::tree::{Directory, MtimePolicy, TreeReader};
-use upmass_format::tree_edit::EditHead;
+use upmass_format::tree_edit::{EditHead, OldNames};
 use upmass_format::update::Front;
 use upmass_format::wire::put_varint;
 use upmass_format::{FormatError, Result};
@@ -100,7 +101,7 @@ fn a_damaged_edit_is_refused_or_another_edit() {
         (MtimePolicy::Normalised, samples::every_edit()),
         (MtimePolicy::Kept, samples::every_edit_with_times()),
     ] {
-        let head = EditHead { policy, root: None };
+        let head = EditHead { policy, names: OldNames::Renamed, root: None };
         check(&put_edits(&head, &edits), Cut::BetweenItems, |bytes| {
             match bytes {
                 // The head is no item of the sequence.
@@ -121,7 +122,7 @@ fn a_damaged_head_of_edits_is_refused_or_another_head() {
         (MtimePolicy::Normalised, Some(root)),
         (MtimePolicy::Kept, Some(samples::with_times(Directory::default()).meta)),
     ] {
-        let head = EditHead { policy, root };
+        let head = EditHead { policy, names: OldNames::Stay, root };
         check(&put_edits(&head, &[]), Cut::Refused, edit_head_again);
     }
 }
@@ -135,11 +136,19 @@ fn a_damaged_program_is_refused_or_another_program() {
     check(&[0x83, 0x01, 0xff, 0x7f], Cut::Refused, place_again);
 }
 
+#[test]
+fn a_damaged_table_of_names_is_refused_or_another_table() {
+    let (table, components) = samples::renames();
+    let mut program = Vec::new();
+    table.put(&mut program, &mut Vec::new());
+    check(&program, Cut::Refused, |bytes| renames_again(bytes, components));
+}
+
 /// A segment with some bytes in each stream, in many chunks.
 fn segment() -> Vec<u8> {
     let streams: [Vec<u8>; STREAMS] =
         std::array::from_fn(|index| (0..20 + 10 * index as u8).collect());
-    let demand: Vec<[u64; STREAMS]> = (0..30).map(|n| [n, n / 2, n, 2 * n, 0]).collect();
+    let demand: Vec<[u64; STREAMS]> = (0..30).map(|n| [n, n / 2, n, 2 * n, 0, n]).collect();
     let mut out = Vec::new();
     put_segment(1, &streams, &demand, &mut out);
     out

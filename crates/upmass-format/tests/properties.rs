@@ -200,7 +200,7 @@ proptest! {
 
     #[test]
     fn a_decoder_that_reads_as_was_demanded_keeps_little(
-        lengths in prop::array::uniform5(prop_oneof![0..300_usize, 0..1_500_000_usize]),
+        lengths in prop::array::uniform6(prop_oneof![0..300_usize, 0..1_500_000_usize]),
         turns in prop::collection::vec((0..STREAMS, 1..250_000_u64), 0..60),
         after in prop::collection::vec(any::<u8>(), 0..5),
     ) {

@@ -15,10 +15,11 @@ use upmass_format::payload::{
     put_segment,
 };
 use upmass_format::release::{self, BootKind, Release};
+use upmass_format::rename::{self, Rename, Renames};
 use upmass_format::tree::{
     self, Child, Device, Directory, Meta, MtimePolicy, NORMALISED_MTIME, Node,
 };
-use upmass_format::tree_edit::{Content, Edit, EditHead, MAX_OPEN_BASES, NewNode};
+use upmass_format::tree_edit::{Content, Edit, EditHead, MAX_OPEN_BASES, NewNode, OldNames};
 use upmass_format::update::{self, Front};
 use upmass_format::wire::{Reader, put_varint, zigzag};
 use upmass_format::{BLOCK_SIZE, FormatError, MAX_NAME, MAX_PATH, ObjectHasher, ObjectId};
@@ -31,6 +32,7 @@ const NAR: Spec = Spec(include_str!("../spec/nar.md"));
 const RELEASE: Spec = Spec(include_str!("../spec/release.md"));
 const UPDATE: Spec = Spec(include_str!("../spec/update.md"));
 const PATCH: Spec = Spec(include_str!("../spec/patch.md"));
+const RENAME: Spec = Spec(include_str!("../spec/rename.md"));
 const PAYLOAD: Spec = Spec(include_str!("../spec/payload.md"));
 
 const LIMITS: &str = "Limits";
@@ -301,7 +303,8 @@ fn kinds_of_new_nodes() {
 fn limits_and_example_of_tree_edits() {
     let limit = "old directories open inside each other, the base of the tree included";
     TREE_EDIT.check_numbers(LIMITS, &[(limit, MAX_OPEN_BASES as u64)]);
-    let head = EditHead { policy: MtimePolicy::Normalised, root: None };
+    let (policy, names) = (MtimePolicy::Normalised, OldNames::Renamed);
+    let head = EditHead { policy, names, root: None };
     let bytes = put_edits(&head, &samples::small_edits());
     TREE_EDIT.check_example(EXAMPLE, &bytes);
     assert_eq!(common::read_edits(&bytes), Ok((head, samples::small_edits())));
@@ -475,7 +478,8 @@ fn payloads() {
     PAYLOAD.check_numbers("Streams", &streams);
 
     let contents: [Vec<u8>; STREAMS] =
-        [b"program", b"tree   ", b"copy   ", b"residue", b"literal"].map(|text| text.to_vec());
+        [b"program", b"tree   ", b"copy   ", b"residue", b"literal", b"hash   "]
+            .map(|text| text.to_vec());
     let mut bytes = Vec::new();
     put_segment(1, &contents, &[], &mut bytes);
     PAYLOAD.check_example(EXAMPLE, &bytes);
@@ -511,6 +515,44 @@ fn a_chunk_has_a_stream_and_some_bytes() {
 }
 
 #[test]
+fn tables_of_names() {
+    RENAME.check_numbers(
+        LIMITS,
+        &[
+            ("shortest text that is replaced, bytes", rename::MIN_TOKEN as u64),
+            ("hash, digits", rename::STORE_HASH as u64),
+            ("hash, bytes", rename::RAW_HASH as u64),
+            ("texts of all entries, bytes", rename::MAX_TEXTS),
+            ("texts in one base, until it is written down", rename::MAX_PLACES as u64),
+        ],
+    );
+    let hash = |digits: String| {
+        let Some(Rename::Hash(hash)) =
+            Rename::between(&format!("{}-a", "0".repeat(32)), &format!("{digits}-a"))
+        else {
+            panic!("{digits} is a hash");
+        };
+        hash
+    };
+    let alphabet = String::from_utf8(rename::DIGITS.to_vec()).unwrap();
+    let table = Renames::new(vec![
+        (0, Rename::Hash(hash(alphabet))),
+        (2, Rename::HashAndRest(hash("z".repeat(32)), "-openssl-3.0.20".to_owned())),
+        (5, Rename::Name("buoy-2.0".to_owned())),
+    ]);
+    let (mut program, mut hashes) = (Vec::new(), Vec::new());
+    table.put(&mut program, &mut hashes);
+    RENAME.check_example(EXAMPLE, &program);
+    RENAME.check_example("Worked example of hashes", &hashes);
+    let (mut program, mut hashes) = (Reader::new(&program[..]), Reader::new(&hashes[..]));
+    assert_eq!(Renames::read(&mut program, &mut hashes, 6), Ok(table));
+    // What entries count, as the text says it.
+    let counts = [Rename::Hash([0; 20]), Rename::HashAndRest([0; 20], String::new())];
+    assert_eq!(counts.map(|rename| rename.texts()), [64, 351]);
+    assert_eq!(Rename::Name("abc".to_owned()).texts(), 255 + 3);
+}
+
+#[test]
 fn sources_and_steps_of_programs() {
     let sources = [
         TreeSource::Same,
@@ -527,11 +569,14 @@ fn sources_and_steps_of_programs() {
         Step::End,
     ];
     let mut bytes = Vec::new();
+    Renames::default().put(&mut bytes, &mut Vec::new());
     put_varint(&mut bytes, samples::small_release().skeleton().unwrap().len() as u64);
     TreeSource::put_all(&sources, &mut bytes);
     bytes.extend(put_steps(&steps));
     PAYLOAD.check_example("Worked example of a program", &bytes);
     let mut input = Reader::new(&bytes[..]);
+    let no_names = Renames::read(&mut input, &mut Reader::new(&[][..]), 6);
+    assert_eq!(no_names, Ok(Renames::default()));
     assert_eq!(input.varint("length of the skeleton"), Ok(106));
     assert_eq!(TreeSource::read_all(&mut input, 6), Ok(sources.to_vec()));
     for step in steps {

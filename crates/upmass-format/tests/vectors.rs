@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use common::markdown::{Hex, Spec};
 use common::{
     edits_again, front_again, patch_again, put_edits, put_steps, read_edits, read_steps,
-    release_again, samples, skeleton_again, sources_again, steps_again, tree_again, vectors,
+    release_again, renames_again, samples, skeleton_again, sources_again, steps_again, tree_again,
+    vectors,
 };
 use upmass_format::patch::Head;
 use upmass_format::payload::{Demux, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
+use upmass_format::rename::Renames;
 use upmass_format::tree::{Directory, MtimePolicy};
-use upmass_format::tree_edit::{Edit, EditHead};
+use upmass_format::tree_edit::{Edit, EditHead, OldNames};
 use upmass_format::update::Front;
 use upmass_format::wire::Reader;
 
@@ -78,14 +80,15 @@ fn check_edits(name: &str, head: EditHead, edits: Vec<Edit>) {
 
 #[test]
 fn tree_edits() {
-    let head = |policy| EditHead { policy, root: None };
+    let names = OldNames::Renamed;
+    let head = |policy| EditHead { policy, names, root: None };
     let normalised = head(MtimePolicy::Normalised);
     check_edits("tree_edit/small.bin", normalised.clone(), samples::small_edits());
     check_edits("tree_edit/every-edit.bin", normalised, samples::every_edit());
     let timed = samples::every_edit_with_times();
     check_edits("tree_edit/every-edit-times.bin", head(MtimePolicy::Kept), timed);
     let root = Some(samples::small_tree().meta);
-    let head = EditHead { policy: MtimePolicy::Normalised, root };
+    let head = EditHead { policy: MtimePolicy::Normalised, names, root };
     check_edits("tree_edit/new-tree.bin", head, vec![Edit::KeepRest]);
 }
 
@@ -108,8 +111,8 @@ fn programs() {
 #[test]
 fn segments() {
     let streams: [Vec<u8>; STREAMS] =
-        [b"program", b"tree   ", b"copy   ", b"residue", b"literal"].map(|text| text.to_vec());
-    let demand = [[3, 0, 0, 0, 0], [7, 7, 0, 0, 0]];
+        [&b"program"[..], b"tree   ", b"copy   ", b"residue", b"literal", b""].map(<[u8]>::to_vec);
+    let demand = [[3, 0, 0, 0, 0, 0], [7, 7, 0, 0, 0, 0]];
     let mut encoded = Vec::new();
     put_segment(1, &streams, &demand, &mut encoded);
     let golden = vectors::golden("segment/five-streams.bin", || encoded.clone());
@@ -118,10 +121,25 @@ fn segments() {
     assert_eq!(coder, 1);
     for (stream, expected) in Stream::ALL.into_iter().zip(&streams) {
         let mut read = [0; 7];
-        assert_eq!(demux.read(stream, &mut read), Ok(7));
-        assert_eq!(read, expected[..]);
+        assert_eq!(demux.read(stream, &mut read), Ok(expected.len()));
+        assert_eq!(read[..expected.len()], expected[..]);
     }
     assert!(demux.finish(0).is_ok());
+}
+
+#[test]
+fn tables_of_names() {
+    let (table, components) = samples::renames();
+    let (mut program, mut hashes) = (Vec::new(), Vec::new());
+    table.put(&mut program, &mut hashes);
+    let golden = vectors::golden("rename/every-form.bin", || program.clone());
+    assert_eq!(Hex(&program), Hex(&golden));
+    let golden_hashes = vectors::golden("rename/every-form.hashes", || hashes.clone());
+    assert_eq!(Hex(&hashes), Hex(&golden_hashes));
+    let (mut program, mut hashes) = (Reader::new(&golden[..]), Reader::new(&golden_hashes[..]));
+    assert_eq!(Renames::read(&mut program, &mut hashes, components), Ok(table));
+    assert_eq!(program.expect_end("table"), Ok(()));
+    assert_eq!(hashes.expect_end("hashes"), Ok(()));
 }
 
 /// The rows of the README: name of the vector, what it is, where it is refused.
@@ -153,6 +171,7 @@ fn what_must_be_refused_is_refused_for_its_reason() {
             "front" => front_again(&bytes),
             "patch" => patch_again(&bytes),
             "tree_edit" => edits_again(&bytes),
+            "rename" => renames_again(&bytes, samples::renames().1),
             "program" => match file.starts_with("refused-sources") {
                 true => sources_again(&bytes, samples::SOURCES),
                 false => steps_again(&bytes),

@@ -100,6 +100,9 @@ pub fn explain(summary: &Summary, total: u64) -> Outcome {
     row(total - streams, "head and framing");
     row(summary.streams[Stream::Program as usize], "program: what to make from what");
     row(summary.streams[Stream::Tree as usize], "tree: names, modes and what else is metadata");
+    if summary.streams[Stream::Hash as usize] > 0 {
+        row(summary.streams[Stream::Hash as usize], "hash: what nobody can compute of new names");
+    }
     for (section, count) in &summary.spent {
         let what = match section {
             Section::Control => "control: what is copied from where",

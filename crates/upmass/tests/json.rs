@@ -52,6 +52,8 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
             "object_bytes",
             "patched",
             "patched_bytes",
+            "renamed",
+            "renamed_bytes",
             "streams",
             "spent",
         ],

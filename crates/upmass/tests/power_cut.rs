@@ -178,10 +178,11 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         labels: BTreeMap::new(),
         tree: tree.into(),
     };
+    let named = named_component(store, version);
     let system = System {
         name: "main".to_owned(),
         labels: BTreeMap::new(),
-        roots: vec![0],
+        roots: vec![0, 1],
         boot: Vec::new(),
         command_line: String::new(),
     };
@@ -189,9 +190,35 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         machine: "test".to_owned(),
         counter: version.into(),
         labels: BTreeMap::new(),
-        components: vec![component],
+        components: vec![named, component],
         systems: vec![system],
         fallback: 0,
     };
     store.record(&release).unwrap()
+}
+
+/// A component with a hash in its name, which its files mention: they are renamed on the way.
+fn named_component(store: &Store, version: u8) -> Component {
+    let name = format!("{}-lib-1.0", version.to_string().repeat(32));
+    let meta = Meta { mode: 0o444, ..Meta::default() };
+    let mut children = BTreeMap::new();
+    for file in 0..4u8 {
+        let mut content: Vec<u8> = (0..9_000u32).map(|i| ((i * i) >> 6) as u8 ^ file).collect();
+        content.extend_from_slice(name.as_bytes());
+        if file == 3 {
+            content.push(version);
+        }
+        let id = store.put(&content).unwrap();
+        let node = Node::Object { size: content.len() as u64, id };
+        children.insert(Name::new(format!("lib{file}")).unwrap(), Child::Leaf(meta.clone(), node));
+    }
+    let root = Directory { meta: Meta { mode: 0o555, ..Meta::default() }, children };
+    let tree = store.put(&root.to_bytes(MtimePolicy::Normalised).unwrap()).unwrap();
+    Component {
+        install: InstallPath::new(format!("/store/{name}").as_bytes()).unwrap(),
+        name,
+        references: vec![0],
+        labels: BTreeMap::new(),
+        tree: tree.into(),
+    }
 }

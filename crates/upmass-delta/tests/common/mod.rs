@@ -122,12 +122,13 @@ pub fn segment_of(objects: &[Object], raw: &[RawStreams]) -> (Vec<u8>, [usize; S
         let [copy, residue, literal] = patches.lengths();
         let used = program.len() as u64;
         demand.extend(
-            raw.marks.iter().map(|m| [used, 0, copy + m[0], residue + m[1], literal + m[2]]),
+            raw.marks.iter().map(|m| [used, 0, copy + m[0], residue + m[1], literal + m[2], 0]),
         );
         patches.append(raw);
     }
     Step::End.put(&mut program);
-    let contents = [program, Vec::new(), patches.copy, patches.residue, patches.literal];
+    let none = Vec::new;
+    let contents = [program, none(), patches.copy, patches.residue, patches.literal, none()];
     let encoded: [EncodedStream; STREAMS] =
         std::array::from_fn(|index| encode(Stream::ALL[index], &contents[index]));
     let needed = |point: &[u64; STREAMS]| {

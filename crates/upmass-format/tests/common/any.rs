@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
 use upmass_format::release::{BootFile, BootKind, Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Device, Directory, Meta, Mtime, MtimePolicy, Node, Xattr};
-use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode};
+use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode, OldNames};
 use upmass_format::update::{BasePrefix, Extension, FrameDigest, Front, Header, HeaderSignature};
 use upmass_format::{Name, ObjectId, ReleaseId, TreeId, TreePath};
 
@@ -313,7 +313,9 @@ fn edit(policy: MtimePolicy) -> impl Strategy<Value = Edit> {
 /// Edits that need not fit any tree.
 pub fn edits() -> impl Strategy<Value = (EditHead, Vec<Edit>)> {
     policy().prop_flat_map(|policy| {
-        let head = prop::option::of(meta(policy)).prop_map(move |root| EditHead { policy, root });
+        let names = prop::sample::select(vec![OldNames::Renamed, OldNames::Stay]);
+        let head = (prop::option::of(meta(policy)), names)
+            .prop_map(move |(root, names)| EditHead { policy, names, root });
         (head, vec(edit(policy), 0..20))
     })
 }

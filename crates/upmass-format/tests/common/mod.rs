@@ -13,6 +13,7 @@ use std::io::Read;
 use upmass_format::patch;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
 use upmass_format::release::Release;
+use upmass_format::rename::Renames;
 use upmass_format::tree::{Directory, Entry, Event, MtimePolicy, Node, TreeReader, TreeWriter};
 use upmass_format::tree_edit::{Edit, EditHead};
 use upmass_format::update::Front;
@@ -143,6 +144,16 @@ pub fn sources_again(bytes: &[u8], count: usize) -> Result<Vec<u8>> {
     input.expect_end("tree sources")?;
     let mut out = Vec::new();
     TreeSource::put_all(&sources, &mut out);
+    Ok(out)
+}
+
+/// Reads a table of names for `count` old components, whose hashes are all zero, and writes it again.
+pub fn renames_again(bytes: &[u8], count: usize) -> Result<Vec<u8>> {
+    let mut input = Reader::new(bytes);
+    let table = Renames::read(&mut input, &mut Reader::new(std::io::repeat(0)), count)?;
+    input.expect_end("table of names")?;
+    let mut out = Vec::new();
+    table.put(&mut out, &mut Vec::new());
     Ok(out)
 }
 

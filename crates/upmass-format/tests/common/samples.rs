@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use upmass_format::patch;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
 use upmass_format::release::{BootFile, BootKind, Component, InstallPath, Release, System};
+use upmass_format::rename::{Rename, Renames};
 use upmass_format::tree::{Child, Device, Directory, Meta, Mtime, Node, Xattr};
 use upmass_format::tree_edit::{Content, Edit, NewNode};
 use upmass_format::update::{
@@ -414,3 +415,16 @@ pub fn sources() -> Vec<TreeSource> {
 
 /// How many components [`sources`] is for.
 pub const SOURCES: usize = 200;
+
+/// A table with every form, and how many components the old release has.
+pub fn renames() -> (Renames, usize) {
+    let hash = |first: u8| std::array::from_fn(|index| first.wrapping_add(index as u8));
+    let table = vec![
+        (0, Rename::Hash(hash(0))),
+        (1, Rename::Hash(hash(240))),
+        (70, Rename::HashAndRest(hash(9), "-openssl-3.0.20".to_owned())),
+        (71, Rename::HashAndRest(hash(77), String::new())),
+        (199, Rename::Name("zähler".to_owned())),
+    ];
+    (Renames::new(table), 200)
+}

@@ -42,6 +42,7 @@ fn print_json(received: &Received<'_>, inspection: &Inspection) -> Outcome {
                     "metadata": component.metadata.round() as u64,
                     "new": kind(&component.whole),
                     "patched": kind(&component.patched),
+                    "renamed": kind(&component.renamed),
                 })
             })
             .collect::<Vec<_>>()
@@ -99,6 +100,7 @@ fn print_text(received: &Received<'_>, inspection: &Inspection) -> Outcome {
             Stream::Copy => "copies: from where, how long",
             Stream::Residue => "patches: differences in copies",
             Stream::Literal => "new content",
+            Stream::Hash => "hashes in new names",
         };
         (what, *bytes)
     }));
@@ -123,7 +125,11 @@ fn print_text(received: &Received<'_>, inspection: &Inspection) -> Outcome {
             rows.push(vec![output::bytes(cost), output::percent(cost, total), what]);
         };
         row(component.metadata, format!("{}: metadata", component.name));
-        for (kind, what) in [(component.patched, "from old ones"), (component.whole, "new")] {
+        for (kind, what) in [
+            (component.renamed, "renamed"),
+            (component.patched, "from old ones"),
+            (component.whole, "new"),
+        ] {
             let (count, bytes) = (output::bytes(kind.count), output::bytes(kind.bytes));
             let text = format!("{}: {count} files of {bytes} bytes, {what}", component.name);
             row(kind.cost, text);

@@ -78,6 +78,8 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "object_bytes": summary.object_bytes,
             "patched": summary.patched,
             "patched_bytes": summary.patched_bytes,
+            "renamed": summary.renamed,
+            "renamed_bytes": summary.renamed_bytes,
             "streams": output::streams(&summary.streams),
             "spent": output::spent(summary),
         }));
@@ -93,5 +95,12 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
         output::bytes(built.front.header.memory_kib),
         output::bytes(built.front.header.space_kib),
     ));
+    if summary.renamed > 0 {
+        output::note(format_args!(
+            "{} more files of {} bytes are old ones with names of components replaced",
+            output::bytes(summary.renamed),
+            output::bytes(summary.renamed_bytes),
+        ));
+    }
     if arguments.build.explain { output::explain(summary, bytes) } else { Ok(()) }
 }

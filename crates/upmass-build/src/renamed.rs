@@ -1,0 +1,163 @@
+//! Old contents as a device sees them when it makes new ones: with names replaced.
+
+use std::io;
+
+use upmass_delta::patch::{Base, Buffered, Sink};
+use upmass_delta::rename::{Places, Renamer};
+use upmass_disk::ReadAt;
+use upmass_format::release::Release;
+use upmass_format::rename::{MAX_PLACES, MAX_TEXTS, Rename, Renames};
+use upmass_format::{ObjectHasher, ObjectId};
+use upmass_member::expanded::Member;
+use upmass_store::Store;
+
+use crate::members::{MAX_FILE, expand};
+use crate::object::read_start;
+use crate::pairing::Pairing;
+use crate::{BuildError, Result};
+
+/// The table of names for these pairs. Only names that other components mention are in it, so that a
+/// device looks for nothing that is not there.
+pub(crate) fn renames(old: &Release, new: &Release, pairing: &Pairing) -> Renames {
+    let mut is_mentioned = vec![false; old.components.len()];
+    for component in &old.components {
+        component.references.iter().for_each(|index| is_mentioned[*index] = true);
+    }
+    let mut pairs: Vec<(usize, usize)> =
+        pairing.pairs.iter().map(|pair| (pair.old, pair.new)).collect();
+    pairs.sort_unstable();
+    let mut renames = Vec::new();
+    let mut left = MAX_TEXTS;
+    for (index, other) in pairs {
+        let (before, after) = (&old.components[index].name, &new.components[other].name);
+        let rename = match before == after {
+            true => None,
+            false => Rename::between(before, after),
+        };
+        let Some(rename) =
+            rename.filter(|rename| !matches!(rename, Rename::Name(_)) || is_mentioned[index])
+        else {
+            continue;
+        };
+        match left.checked_sub(rename.texts()) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        renames.push((index, rename));
+    }
+    let table = Renames::new(renames);
+    // Two components may have one hash, or names become one: then nothing is renamed.
+    let is_valid = table.tokens(old).is_ok_and(|tokens| {
+        let renamer = Renamer::new(tokens);
+        table.release(old, &|text| renamer.rename(text)).is_ok()
+    });
+    if is_valid { table } else { Renames::default() }
+}
+
+/// The objects of the old release, renamed.
+#[derive(Clone, Copy)]
+pub(crate) struct OldObjects<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) renamer: &'a Renamer,
+}
+
+impl<'a> OldObjects<'a> {
+    /// An object, renamed.
+    pub(crate) fn open(&self, id: ObjectId) -> Result<Box<dyn ReadAt + 'a>> {
+        let file = self.store.open_object(id)?;
+        if self.renamer.is_empty() {
+            return Ok(file);
+        }
+        let places = self.places(id, &*file, usize::MAX)?.expect("there is no limit");
+        if places.is_empty() {
+            return Ok(file);
+        }
+        Ok(Box::new(RenamedFile { file, places, renamer: self.renamer }))
+    }
+
+    /// What a device must write down to read it renamed, in bytes.
+    pub(crate) fn scratch(&self, id: ObjectId) -> Result<u64> {
+        if self.renamer.is_empty() {
+            return Ok(0);
+        }
+        let file = self.store.open_object(id)?;
+        match self.places(id, &*file, MAX_PLACES)? {
+            Some(_) => Ok(0),
+            None => Ok(self.open(id)?.len()),
+        }
+    }
+
+    /// The first bytes of an object, renamed.
+    pub(crate) fn start(&self, id: ObjectId, limit: usize) -> Result<Vec<u8>> {
+        Ok(self.renamed(read_start(self.store, id, limit)?))
+    }
+
+    /// An object with members unpacked, renamed.
+    pub(crate) fn expanded(&self, id: ObjectId, members: &[Member]) -> Result<Vec<u8>> {
+        let packed = read_start(self.store, id, MAX_FILE as usize)?;
+        Ok(self.renamed(expand(&packed, members)))
+    }
+
+    /// What has become of an object: another one, and its length. `None` when it stays.
+    pub(crate) fn becomes(&self, id: ObjectId) -> Result<Option<(ObjectId, u64)>> {
+        let file = self.store.open_object(id)?;
+        let base = base(&*file);
+        let read = |source| BuildError::Read { id, source };
+        if !self.renamer.changes_object(&base).map_err(read)? {
+            return Ok(None);
+        }
+        let mut hasher = Hashed(ObjectHasher::new());
+        let written = self.renamer.write(&base, &mut hasher);
+        written.map_err(|error| BuildError::Encode { id, message: error.to_string() })?;
+        let len = hasher.0.content_len();
+        Ok(Some((hasher.0.finish(), len)))
+    }
+
+    fn renamed(&self, content: Vec<u8>) -> Vec<u8> {
+        match self.renamer.is_empty() {
+            true => content,
+            false => self.renamer.rename(&content).unwrap_or(content),
+        }
+    }
+
+    fn places(&self, id: ObjectId, file: &dyn ReadAt, limit: usize) -> Result<Option<Places>> {
+        let places = self.renamer.places(&base(file), limit);
+        places.map_err(|source| BuildError::Read { id, source })
+    }
+}
+
+fn base(file: &dyn ReadAt) -> impl Base + '_ {
+    Buffered::new(file.len(), |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset))
+}
+
+struct RenamedFile<'a> {
+    file: Box<dyn ReadAt>,
+    places: Places,
+    renamer: &'a Renamer,
+}
+
+impl ReadAt for RenamedFile<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let count = self.len().saturating_sub(offset).min(buffer.len() as u64) as usize;
+        let read = &mut |part: &mut [u8], at| self.file.read_exact_at(part, at);
+        self.places.read_exact_at(self.renamer, &mut buffer[..count], offset, read)?;
+        Ok(count)
+    }
+
+    fn len(&self) -> u64 {
+        self.places.len()
+    }
+}
+
+struct Hashed(ObjectHasher);
+
+impl Sink for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.update(bytes);
+        Ok(())
+    }
+
+    fn write_zeros(&mut self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

@@ -90,13 +90,15 @@ class Receiver:
         for name in old.names:
             for entry in entries(old.path(name)):
                 if entry.content is not None and self.add_file(entry.content) is None:
-                    for unit, is_reference in split(entry.content, self.numbers):
-                        if not is_reference:
-                            self.add_unit(key(unit))
-                    if split is chunks_of_parts:
-                        for part, is_reference in parts(entry.content, self.numbers):
-                            if not is_reference and len(part) > CHUNK:
-                                self.add_unit(key(part))
+                    for unit in self.units_of(entry.content, split, self.numbers):
+                        self.add_unit(key(unit))
+
+    @staticmethod
+    def units_of(content, split, numbers):
+        """The units that a receiver knows by a file that it has; with FD+R+64 whole parts are among them."""
+        yield from (unit for unit, is_reference in split(content, numbers) if not is_reference)
+        if split is chunks_of_parts:
+            yield from (part for part, is_reference in parts(content, numbers) if not is_reference and len(part) > CHUNK)
 
     def component(self, path):
         """Tells how a new component is made."""

@@ -8,8 +8,6 @@ use upmass_format::tree::Device;
 use upmass_format::{ObjectId, ReleaseId};
 use upmass_store::{NarError, StoreError};
 
-use crate::registration::NIX_REGISTRATION;
-
 /// The result of a checkout.
 pub type Result<T> = std::result::Result<T, CheckoutError>;
 
@@ -101,8 +99,11 @@ pub enum CheckoutError {
         deriver: String,
     },
     /// A component has a file where the registration goes.
-    #[error("a component has /{NIX_REGISTRATION} itself: leave out --nix")]
-    RegistrationExists,
+    #[error("a component has {path} itself: leave out --nix")]
+    RegistrationExists {
+        /// The file or directory.
+        path: String,
+    },
     /// The target holds something.
     #[error("{path} exists already: choose a directory that does not exist, or is empty")]
     TargetExists {

@@ -35,4 +35,4 @@ mod settle;
 pub use checkout::{checkout_component, checkout_system};
 pub use error::{CheckoutError, Result};
 pub use options::{LeftOut, Options, Owners, Registration, Report, Times};
-pub use registration::NIX_REGISTRATION;
+pub use registration::{NIX_REGISTRATION, NIX_SIGNATURES};

@@ -38,7 +38,8 @@ pub enum Registration {
     None,
     /// Nix: of each component that is a store path, in the file
     /// [`NIX_REGISTRATION`](crate::NIX_REGISTRATION) in the root of the directory, for
-    /// `nix-store --load-db`. The system must have such components, all of one store.
+    /// `nix-store --load-db`, and of their signatures, where they have some, in the directory
+    /// [`NIX_SIGNATURES`](crate::NIX_SIGNATURES), for `nix store copy-sigs`. The system must have such components, all of one store.
     Nix,
 }
 

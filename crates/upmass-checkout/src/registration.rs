@@ -4,15 +4,19 @@
 //! `nix-store --register-validity --hash-given` read: for each store path its path, the SHA-256
 //! digest and the length of its NAR, the derivation that built it or an empty line, and the
 //! store paths that it refers to behind their number, each in a line of its own.
+//!
+//! Nothing of that says who vouches for a store path. Where components have such labels, there is
+//! a directory beside it in the form of a binary cache without archives, from which
+//! `nix store copy-sigs` takes the signatures.
 
-use std::fmt::Write;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use upmass_format::Name;
-use upmass_format::nix::{LABEL_DERIVER, is_base_name};
+use upmass_format::nar::NarDigest;
+use upmass_format::nix::{HASH_LEN, LABEL_DERIVER, LABEL_SIGNATURES, is_base_name};
 use upmass_format::release::{Component, Release};
 use upmass_store::{NarError, Store};
 
@@ -21,6 +25,9 @@ use crate::{CheckoutError, Result};
 
 /// The file in the root of a checkout, named as NixOS names it in its images.
 pub const NIX_REGISTRATION: &str = "nix-path-registration";
+
+/// The directory of signatures in the root of a checkout.
+pub const NIX_SIGNATURES: &str = "nix-path-signatures";
 
 /// A component that is a store path.
 struct StorePath<'r> {
@@ -31,8 +38,19 @@ struct StorePath<'r> {
     is_single: bool,
 }
 
+/// What Nix registers of a store path.
+struct Registered<'r> {
+    path: StorePath<'r>,
+    nar: NarDigest,
+    /// The base name of a derivation.
+    deriver: Option<&'r str>,
+    /// Base names.
+    references: Vec<&'r str>,
+}
+
 /// Writes the registration of all components with these indexes that are store paths, into the
-/// root of a checkout, and gives how many these are. `progress` is told the bytes hashed.
+/// root of a checkout, with their signatures, and gives how many these are. `progress` is told
+/// the bytes hashed.
 pub(crate) fn write(
     store: &Store,
     release: &Release,
@@ -40,33 +58,55 @@ pub(crate) fn write(
     root: BorrowedFd<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64> {
-    let mut text = String::new();
-    let mut count = 0;
-    let mut dir: Option<String> = None;
-    for index in indexes {
-        let Some(path) = StorePath::of(&release.components[*index]) else {
-            continue;
-        };
-        if *dir.get_or_insert_with(|| path.dir.clone()) != path.dir {
-            let (first, second) = (dir.expect("set above"), path.dir);
-            return Err(CheckoutError::SeveralNixStores { first, second });
-        }
-        path.register(store, release, &mut text, progress)?;
-        count += 1;
-    }
-    if count == 0 {
+    let paths: Vec<StorePath<'_>> =
+        indexes.iter().filter_map(|index| StorePath::of(&release.components[*index])).collect();
+    let Some(first) = paths.first() else {
         return Err(CheckoutError::NoNixStore);
+    };
+    let dir = first.dir.clone();
+    if let Some(other) = paths.iter().find(|path| path.dir != dir) {
+        let second = other.dir.clone();
+        return Err(CheckoutError::SeveralNixStores { first: dir, second });
     }
-    let path = || format!("/{NIX_REGISTRATION}");
+    let registered = paths
+        .into_iter()
+        .map(|path| path.registered(store, release, progress))
+        .collect::<Result<Vec<_>>>()?;
+    let text: String = registered.iter().map(Registered::lines).collect();
+    write_file(root, NIX_REGISTRATION, &text)?;
+    let signed: Vec<(String, String)> = registered.iter().filter_map(Registered::narinfo).collect();
+    if !signed.is_empty() {
+        let path = || format!("/{NIX_SIGNATURES}");
+        let mode = Mode::from_raw_mode(0o755);
+        match fs::mkdirat(root, NIX_SIGNATURES, mode) {
+            Err(Errno::EXIST) => return Err(CheckoutError::RegistrationExists { path: path() }),
+            other => other.on("make directory", &path)?,
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = fs::openat(root, NIX_SIGNATURES, flags, Mode::empty()).on("open", &path)?;
+        fs::fchmod(&directory, mode).on("set the mode of", &path)?;
+        write_file(directory.as_fd(), "nix-cache-info", &format!("StoreDir: {dir}\n"))?;
+        for (name, text) in &signed {
+            write_file(directory.as_fd(), name, text)?;
+        }
+    }
+    Ok(registered.len() as u64)
+}
+
+/// Writes a file that everyone may read, where none may be yet.
+fn write_file(directory: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
+    let path = || format!("/{name}");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match fs::openat(root, NIX_REGISTRATION, flags, Mode::from_raw_mode(0o600)) {
-        Err(Errno::EXIST) => return Err(CheckoutError::RegistrationExists),
+    let file = match fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)) {
+        Err(Errno::EXIST) => return Err(CheckoutError::RegistrationExists { path: path() }),
         other => other.on("create", &path)?,
     };
     fs::fchmod(&file, Mode::from_raw_mode(0o444)).on("set the mode of", &path)?;
-    io::Write::write_all(&mut std::fs::File::from(file), text.as_bytes())
-        .map_err(|source| CheckoutError::Io { action: "write", path: path(), source })?;
-    Ok(count)
+    (std::fs::File::from(file).write_all(text.as_bytes())).map_err(|source| CheckoutError::Io {
+        action: "write",
+        path: path(),
+        source,
+    })
 }
 
 impl<'r> StorePath<'r> {
@@ -91,13 +131,12 @@ impl<'r> StorePath<'r> {
         }
     }
 
-    fn register(
-        &self,
+    fn registered(
+        self,
         store: &Store,
         release: &'r Release,
-        text: &mut String,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<()> {
+    ) -> Result<Registered<'r>> {
         let component = self.component;
         let name = &component.name;
         let single = self.is_single.then(|| Name::new(name.as_bytes()).expect("as a base name"));
@@ -109,22 +148,43 @@ impl<'r> StorePath<'r> {
                 return Err(CheckoutError::NotAStorePath { component, source });
             }
         };
-        let deriver = match component.labels.get(LABEL_DERIVER) {
-            None => String::new(),
-            Some(deriver) if is_base_name(deriver.as_bytes()) => format!("{}/{deriver}", self.dir),
-            Some(deriver) => {
-                let (component, deriver) = (name.clone(), deriver.clone());
-                return Err(CheckoutError::BadDeriver { component, deriver });
-            }
-        };
-        let references: Vec<String> = (component.references.iter())
-            .filter_map(|index| Self::of(&release.components[*index]))
-            .map(|path| format!("{}/{}", path.dir, path.component.name))
+        let deriver = component.labels.get(LABEL_DERIVER).map(String::as_str);
+        if let Some(deriver) = deriver.filter(|deriver| !is_base_name(deriver.as_bytes())) {
+            let (component, deriver) = (name.clone(), deriver.to_owned());
+            return Err(CheckoutError::BadDeriver { component, deriver });
+        }
+        let references = (component.references.iter())
+            .filter_map(|index| StorePath::of(&release.components[*index]))
+            .map(|path| &path.component.name[..])
             .collect();
-        writeln!(text, "{}/{name}\n{nar}\n{}\n{deriver}", self.dir, nar.len)
-            .and_then(|()| writeln!(text, "{}", references.len()))
-            .and_then(|()| references.iter().try_for_each(|path| writeln!(text, "{path}")))
-            .expect("a text grows");
-        Ok(())
+        Ok(Registered { path: self, nar, deriver, references })
+    }
+}
+
+impl Registered<'_> {
+    /// The lines of a registration.
+    fn lines(&self) -> String {
+        let Self { path: StorePath { component, dir, .. }, nar, .. } = self;
+        let deriver = self.deriver.map_or(String::new(), |deriver| format!("{dir}/{deriver}"));
+        let head = format!("{dir}/{}\n{nar}\n{}\n{deriver}\n", component.name, nar.len);
+        let references = self.references.iter().map(|name| format!("{dir}/{name}\n"));
+        let count = format!("{}\n", self.references.len());
+        [head, count].into_iter().chain(references).collect()
+    }
+
+    /// The name and the text of the file that has its signatures, if there are any.
+    fn narinfo(&self) -> Option<(String, String)> {
+        let Self { path: StorePath { component, dir, .. }, nar, .. } = self;
+        let signatures = component.labels.get(LABEL_SIGNATURES)?;
+        let (name, hash) = (&component.name, &component.name[..HASH_LEN]);
+        let mut text = format!(
+            "StorePath: {dir}/{name}\nURL: nar/{hash}.nar\nCompression: none\n\
+             NarHash: sha256:{nar}\nNarSize: {}\nReferences: {}\n",
+            nar.len,
+            self.references.join(" "),
+        );
+        text.extend(self.deriver.map(|deriver| format!("Deriver: {deriver}\n")));
+        text.extend(signatures.split_whitespace().map(|signature| format!("Sig: {signature}\n")));
+        Some((format!("{hash}.narinfo"), text))
     }
 }

@@ -70,6 +70,17 @@ fn nix_takes_a_checkout_for_a_store_and_finds_no_fault_in_it() {
     let verified = device.output("nix-store", &["--verify", "--check-contents"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 
+    // Nix trusts what was signed, once it has the signatures and the key.
+    let public = nix.run_with("nix", &["key", "convert-secret-to-public"], &key);
+    let trusting = ["--option", "trusted-public-keys", public.trim()];
+    let words = [&["store", "verify", "--recursive", "--sigs-needed", "1", &new], &trusting[..]];
+    assert!(!device.output("nix", &words.concat()).status.success(), "nobody has vouched yet");
+    let signatures = format!("file://{}", nix.place.path("out/nix-path-signatures").display());
+    let copy = ["store", "copy-sigs", "--recursive", "--substituter", &signatures, &new];
+    text(device.output("nix", &copy));
+    let verified = device.output("nix", &words.concat());
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+
     // Labels that were asked for are in the release that arrived.
     let shown: serde_json::Value =
         serde_json::from_str(&nix.place.succeed(&["show", "2", "--store", "device", "--json"]))
@@ -213,6 +224,11 @@ impl Nix {
 
     fn run(&self, program: &str, words: &[&str]) -> String {
         text(self.output(program, words, &self.location, Stdio::null()))
+    }
+
+    fn run_with(&self, program: &str, words: &[&str], input: &Path) -> String {
+        let input = fs::File::open(input).unwrap();
+        text(self.output(program, words, &self.location, input.into()))
     }
 
     fn ask(&self, what: &str, path: &str) -> Vec<String> {

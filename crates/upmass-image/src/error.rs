@@ -52,6 +52,14 @@ pub enum ImageError {
         /// What is wrong.
         why: String,
     },
+    /// A file system cannot have what a system has.
+    #[error("/{path} of the system partition {why}")]
+    Entry {
+        /// Its path on the system partition.
+        path: String,
+        /// Why it cannot be made.
+        why: String,
+    },
     /// There is no boot loader.
     #[error(
         "no boot loader: no system has /usr/lib/systemd/boot/efi/systemd-boot*.efi; put the package \
@@ -103,6 +111,7 @@ impl ImageError {
             | Self::Layout(_)
             | Self::SystemTooSmall { .. }
             | Self::System { .. }
+            | Self::Entry { .. }
             | Self::NoLoader
             | Self::Loader { .. }
             | Self::InUse { .. } => true,

@@ -10,7 +10,7 @@ use upmass_disk::gpt::Guid;
 use upmass_format::tree::{Device, Mtime, NORMALISED_MTIME};
 
 use crate::error::Context;
-use crate::staging::{Fix, Kind, Staging, join};
+use crate::staging::{Kind, Staging, join};
 use crate::{ImageError, Result};
 
 /// The time of everything that has none: see [`NORMALISED_MTIME`].
@@ -118,10 +118,8 @@ impl NewFileSystem<'_> {
             let (directory, name) = (&path[..slash], &path[slash + 1..]);
             let name = std::str::from_utf8(name).ok().filter(|name| is_plain(name));
             let (Some(inode), Some(name)) = (inodes.get(directory), name) else {
-                let system = String::from_utf8_lossy(path).into_owned();
-                let why =
-                    "a device whose name has more than letters, digits and -_.,:+@ cannot be made";
-                return Err(ImageError::System { system, why: why.to_owned() });
+                let why = "is a device whose name has more than letters, digits and -_.,:+@";
+                return Err(unmakeable(path, why.to_owned()));
             };
             let _ = writeln!(script, "cd <{inode}>\nmknod {name} {letter} {major} {minor}");
         }
@@ -134,17 +132,15 @@ impl NewFileSystem<'_> {
     fn fix(&self, inodes: &HashMap<Vec<u8>, u32>) -> Result<()> {
         let values = self.directory.join("xattrs");
         std::fs::create_dir_all(&values).on("make the directory", &values)?;
-        let mut by_inode: Vec<(u32, Option<&Fix>)> = Vec::with_capacity(inodes.len());
-        for (path, inode) in inodes {
-            let fix = self.content.and_then(|(_, staging)| staging.fixes.get(path));
-            by_inode.push((*inode, fix));
-        }
-        by_inode.sort_by_key(|(inode, _)| *inode);
+        let mut by_inode: Vec<(u32, &[u8])> =
+            inodes.iter().map(|(path, inode)| (*inode, &path[..])).collect();
+        by_inode.sort_unstable();
         // Names of one inode say the same.
         by_inode.dedup_by_key(|(inode, _)| *inode);
         let mut script = String::new();
         let mut value_count = 0;
-        for (inode, fix) in by_inode {
+        for (inode, path) in by_inode {
+            let fix = self.content.and_then(|(_, staging)| staging.fixes.get(path));
             let mut set = |field: &str, value: &dyn std::fmt::Display| {
                 let _ = writeln!(script, "sif <{inode}> {field} {value}");
             };
@@ -163,10 +159,9 @@ impl NewFileSystem<'_> {
             for xattr in &fix.meta.xattrs {
                 let name = std::str::from_utf8(&xattr.name).ok().filter(|name| is_plain(name));
                 let Some(name) = name else {
-                    let system = self.label.to_owned();
-                    let name = String::from_utf8_lossy(&xattr.name);
-                    let why = format!("the extended attribute {name:?} has an odd name");
-                    return Err(ImageError::System { system, why });
+                    let name = xattr.name.escape_ascii();
+                    let why = format!("has the extended attribute \"{name}\", an odd name");
+                    return Err(unmakeable(path, why));
                 };
                 value_count += 1;
                 let value = values.join(value_count.to_string());
@@ -329,6 +324,10 @@ impl<'t> Iterator for Listing<'t> {
             }
         }
     }
+}
+
+fn unmakeable(path: &[u8], why: String) -> ImageError {
+    ImageError::Entry { path: path.escape_ascii().to_string(), why }
 }
 
 fn type_bits(kind: Kind) -> u16 {

@@ -209,10 +209,10 @@ impl Staging {
             Node::Hardlink(target) => {
                 let target = join(&path[..base - 1], target.as_bytes());
                 let Some(fix) = self.fixes.get(&target).cloned() else {
-                    return Err(self.cannot(&path, "leads to nothing"));
+                    return Err(cannot(&path, "is a hardlink that leads to nothing"));
                 };
                 if matches!(fix.kind, Kind::CharDevice(_) | Kind::BlockDevice(_)) {
-                    return Err(self.cannot(&path, "is a hardlink to a device"));
+                    return Err(cannot(&path, "is a hardlink to a device"));
                 }
                 let target = self.path(&target);
                 fs::hard_link(target, &here).on("link", &here)?;
@@ -294,11 +294,10 @@ impl Staging {
     fn path(&self, path: &[u8]) -> PathBuf {
         self.root.join(OsStr::from_bytes(path))
     }
+}
 
-    fn cannot(&self, path: &[u8], why: &str) -> ImageError {
-        let path = String::from_utf8_lossy(path);
-        ImageError::System { system: path.into_owned(), why: why.to_owned() }
-    }
+fn cannot(path: &[u8], why: &str) -> ImageError {
+    ImageError::Entry { path: path.escape_ascii().to_string(), why: why.to_owned() }
 }
 
 /// Blocks of a file that are not zeros, which is what `mke2fs` copies: how the file is stored

@@ -3,6 +3,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 help:
 	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
+	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
 	@echo 'make test     all tests'
 	@echo 'make lint     formatting and clippy'
 	@echo 'make bench    speed and memory beside ostree and casync (needs root)'
@@ -11,6 +12,11 @@ demo:
 	./setup demo
 	cargo build --release --quiet
 	$(SUDO) demo/run
+
+boot:
+	./setup demo
+	cargo build --release --quiet
+	demo/boot
 
 test:
 	./setup test
@@ -28,4 +34,4 @@ fmt-check:
 lint: fmt-check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-.PHONY: help demo test bench fmt-check lint
+.PHONY: help demo boot test bench fmt-check lint

@@ -69,11 +69,12 @@ fn common(images: &Images<'_>, content: &[u8], map: &Map) -> Vec<u8> {
             true => address(field.target),
             false => map.offset(field.target),
         };
+        // Lengths count from what they are of, all other distances from the same place in all: the
+        // map may be wrong about where one table begins, and all in it would look new.
         let from = match field.relation {
-            Relation::Offset(base) | Relation::Addend(base, _) | Relation::Entry(base) => {
-                map.offset(base)
-            }
-            Relation::From(base) => address(base),
+            Relation::Offset(base) if field.is_length() => map.offset(base),
+            Relation::Entry(base) => map.offset(base),
+            Relation::From(base) if field.is_length() => address(base),
             _ => 0,
         };
         field.value(target, 0, from)

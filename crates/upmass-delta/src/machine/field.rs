@@ -177,6 +177,12 @@ impl Field {
         )
     }
 
+    /// Whether it says how long something is, and not where.
+    #[cfg(feature = "encoder")]
+    pub(crate) fn is_length(&self) -> bool {
+        matches!(self.kind, 17 | 20 | 32)
+    }
+
     /// Under which name others may know what the target has become; `start` is that of the
     /// program.
     pub(crate) fn key(&self, start: u64) -> Option<u64> {

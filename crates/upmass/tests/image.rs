@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -136,6 +136,49 @@ fn all_tools_find_nothing_wrong_and_the_systems_are_as_they_were_imported() {
     let kernel = |system: &str| systems.path().join(system).join("boot/vmlinuz-6.1");
     let [main, rescue] = ["main", "rescue"].map(|system| fs::metadata(kernel(system)).unwrap());
     assert_eq!((main.ino(), main.nlink()), (rescue.ino(), 3));
+}
+
+#[test]
+fn files_share_an_inode_where_owner_and_mode_are_the_same_and_nowhere_else() {
+    let place = place_with(|root| {
+        for (name, mode) in [("plain", 0o644), ("tool", 0o755), ("again", 0o755), ("root", 0o4755)]
+        {
+            fs::write(root.join(name), noise(5, 9000)).unwrap();
+            fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    });
+    image(&place, &[]);
+    let mounted = Mounted::new(&place, &cut(&place, "system"));
+    let systems = fs::read_dir(mounted.0.join("systems")).unwrap().next().unwrap().unwrap();
+    let found = |name: &str| {
+        let found = fs::metadata(systems.path().join("main").join(name)).unwrap();
+        assert_eq!(fs::read(systems.path().join("main").join(name)).unwrap(), noise(5, 9000));
+        (found.ino(), found.mode() & 0o7777)
+    };
+    let [plain, tool, again, root] = ["plain", "tool", "again", "root"].map(found);
+    assert_eq!([plain.1, tool.1, root.1], [0o644, 0o755, 0o4755]);
+    assert_eq!(tool, again);
+    assert!(plain.0 != tool.0 && tool.0 != root.0 && plain.0 != root.0);
+    assert_eq!(fs::metadata(systems.path().join("main/tool")).unwrap().size(), 9000);
+}
+
+#[test]
+fn what_the_file_system_cannot_have_is_refused_with_its_path() {
+    let place = place_with(|root| {
+        let device = root.join("odd device");
+        run_plain("mknod", &[device.to_str().unwrap(), "c", "1", "3"]);
+    });
+    let error = place.fail(3, &IMAGE);
+    assert!(error.starts_with("/systems/"), "{error}");
+    assert!(
+        error.contains("/main/odd device of the system partition is a device whose name"),
+        "{error}"
+    );
+    assert!(!place.path("disk.img").exists());
+}
+
+fn run_plain(program: &str, arguments: &[&str]) {
+    assert!(Command::new(program).args(arguments).status().unwrap().success());
 }
 
 #[test]

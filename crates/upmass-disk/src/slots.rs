@@ -1,7 +1,7 @@
 //! A disk with two boot slots: which one is active, writing the other one, and switching.
 //!
 //! The order of writes is that of `spec/boot-disk.md`; what a power cut leaves of each is in
-//! POWER-LOSS.md, rows "slot", "switch" and "reconcile".
+//! POWER-LOSS.md, rows "install", "slot", "switch" and "reconcile".
 
 mod error;
 mod inactive;
@@ -98,8 +98,8 @@ impl SlotDisk {
         Ok(disk.flush()?)
     }
 
-    /// Writes all tables of a new disk. Before the last write it has no partitions at all; on
-    /// return it is durable and was read back.
+    /// Writes all tables of a new disk. Before the headers it has no partitions at all
+    /// (POWER-LOSS.md, row "install"); on return it is durable and was read back.
     pub fn install(disk: SharedDisk, layout: Layout, active: Slot) -> Result<Self, SlotError> {
         let this = Self { disk, layout, active };
         for place in [Place::Backup, Place::Primary] {

@@ -67,6 +67,14 @@ fn a_nix_closure_arrives_with_every_path_as_nix_has_it() {
     assert!(pairs.contains(lib) && pairs.contains(app), "{pairs}");
     let full = place.full_update("host", "1", "full.upm").len();
     let update = place.update("host", "1", "2", "u.upm").len();
+    // What changed is in the library. The program, which mentions it, and the system, which mentions
+    // both, have other names and other mentions, and nothing of that is sent.
+    let again = ["update", "1", "2", "-o", "again.upm", "--unsigned", "--store", "host", "--json"];
+    let said = place.succeed(&again);
+    assert!(said.contains("\"renamed\":2,"), "the script and the list of parts: {said}");
+    let inspected = place.succeed(&["inspect", "u.upm", "--store", "host"]);
+    assert!(inspected.contains("renamed"), "{inspected}");
+    assert!(update < 700, "{update} bytes");
     assert!(update * 10 < full, "the update has {update} bytes, all of it {full}");
     assert_eq!(place.apply("full.upm", "device").status, 0);
     let ran = place.apply("u.upm", "device");

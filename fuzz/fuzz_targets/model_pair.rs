@@ -49,9 +49,16 @@ fuzz_target!(|data: &[u8]| {
 /// Operations that make all of `new`, of the kinds, lengths and sources in `bytes`.
 fn any_operations(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<Operation> {
     let (mut input, mut at) = (Input(bytes), 0);
-    let mut operations = Vec::new();
+    let (mut operations, mut recalled) = (Vec::new(), 0);
     while at < new.len() {
         let (kind, from) = (input.byte(), input.short());
+        if kind & 7 == 7 && recalled < old.len() {
+            let from = recalled + from % (old.len() - recalled);
+            let len = (1 + input.short()).min(old.len() - from);
+            operations.push(Operation { kind: Kind::Recall(from as u64), len: len as u64 });
+            recalled = from + len;
+            continue;
+        }
         let len = if input.0.is_empty() { new.len() } else { 1 + input.short() };
         let len = len.min(new.len() - at);
         let zeros = new[at..].iter().take_while(|byte| **byte == 0).count();

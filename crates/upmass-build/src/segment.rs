@@ -1,8 +1,8 @@
 //! Collects the streams of a segment and writes it.
 
 use rayon::prelude::*;
-use upmass_delta::align::operations;
-use upmass_delta::modelled::Encoder;
+use upmass_delta::align::ways;
+use upmass_delta::modelled::{Encoder, Sizes};
 use upmass_delta::patch::{Base, Copied, RawStreams};
 use upmass_delta::stream::{self, EncodedStream};
 use upmass_delta::{CODER_LZMA, CODER_MODEL, DeltaError, Section};
@@ -14,7 +14,7 @@ use upmass_member::expanded::{Member, put_members};
 use crate::members::{MAX_FILE, Members, expand};
 use crate::object::{Found, content, read_start};
 use crate::renamed::OldObjects;
-use crate::{BuildError, Effort, Result};
+use crate::{BuildError, Result};
 
 /// A segment before compression.
 pub(crate) struct Segment {
@@ -32,15 +32,15 @@ pub(crate) struct Segment {
     demand: Vec<[u64; STREAMS]>,
 }
 
-enum Content {
+pub(crate) enum Content {
     /// Coder 1: streams without compression.
     Streams(RawStreams),
-    /// Coder 2: what to encode, one after the other.
-    Objects(Vec<Object>),
+    /// Coder 2: what to encode, one after the other, and how much its decoder remembers.
+    Objects(Vec<Object>, Sizes),
 }
 
 /// What coder 2 encodes.
-struct Object {
+pub(crate) struct Object {
     base: Source,
     new: Source,
     copies: Vec<Copied>,
@@ -70,11 +70,7 @@ pub(crate) struct EncodedSegment {
 }
 
 impl Segment {
-    pub(crate) fn new(effort: Effort) -> Self {
-        let content = match effort {
-            Effort::Small => Content::Objects(Vec::new()),
-            Effort::Fast => Content::Streams(RawStreams::default()),
-        };
+    pub(crate) fn new(content: Content) -> Self {
         Self {
             program: Vec::new(),
             tree: Vec::new(),
@@ -113,7 +109,7 @@ impl Segment {
                 }));
                 streams.append(&next);
             }
-            (Content::Objects(objects), _) => {
+            (Content::Objects(objects, _), _) => {
                 objects.push(Object { base, new, copies: found.copies });
                 self.demand.push([program, tree, objects.len() as u64, 0, 0, hashes]);
             }
@@ -125,7 +121,7 @@ impl Segment {
     pub(crate) fn use_trees(&mut self) {
         let [copy, residue, literal] = match &self.content {
             Content::Streams(streams) => streams.lengths(),
-            Content::Objects(objects) => [objects.len() as u64, 0, 0],
+            Content::Objects(objects, _) => [objects.len() as u64, 0, 0],
         };
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
         self.demand.push([program, tree, copy, residue, literal, self.hashes.len() as u64]);
@@ -145,8 +141,8 @@ impl Segment {
                     rest.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
                 (CODER_LZMA, rest, Vec::new())
             }
-            Content::Objects(objects) => {
-                let (stream, spent) = encode_objects(old, &objects)?;
+            Content::Objects(objects, sizes) => {
+                let (stream, spent) = encode_objects(old, &objects, sizes)?;
                 (CODER_MODEL, vec![stream], spent)
             }
         };
@@ -185,8 +181,9 @@ impl Segment {
 fn encode_objects(
     old: OldObjects<'_>,
     objects: &[Object],
+    sizes: Sizes,
 ) -> Result<(EncodedStream, Vec<(Section, f64)>)> {
-    let mut encoder = Encoder::new();
+    let mut encoder = Encoder::with_sizes(sizes);
     let mut marks = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         let base = object.base.open(old)?;
@@ -197,9 +194,9 @@ fn encode_objects(
             }
             Source::Bytes(_) => unreachable!("bytes in memory can be read: {error}"),
         };
-        let operations =
-            operations(&object.copies, &*new).map_err(|error| failed(DeltaError::Base(error)))?;
-        encoder.object(&*base, &*new, &operations).map_err(failed)?;
+        let ways =
+            ways(&object.copies, &*base, &*new).map_err(|error| failed(DeltaError::Base(error)))?;
+        encoder.cheapest(&*base, &*new, &ways).map_err(failed)?;
         marks.push((index as u64 + 1, encoder.needed()));
     }
     let memory = encoder.decoder_memory();

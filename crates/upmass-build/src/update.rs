@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 use upmass_delta::Section;
 use upmass_delta::find::find_copies;
+use upmass_delta::modelled::Sizes;
 use upmass_delta::patch::Encoder;
+use upmass_delta::patch::RawStreams;
 use upmass_delta::rename::Renamer;
 use upmass_format::payload::{STREAMS, Step, TreeSource};
 use upmass_format::release::Release;
@@ -24,7 +26,7 @@ use crate::object::{self, Found};
 use crate::old::OldTrees;
 use crate::partners::Partners;
 use crate::renamed::OldObjects;
-use crate::segment::{EncodedSegment, Segment, Source};
+use crate::segment::{Content, EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
 /// What program and buffers of a device take besides the decoders, in KiB.
@@ -55,8 +57,29 @@ pub struct Options {
     /// Which coder.
     pub effort: Effort,
     /// Memory of the device, in bytes: compressed members that need more to pack them again
-    /// stay packed. An update may need more all the same; its header says how much.
+    /// stay packed, and the decoder of coder 2 remembers less where it would not fit. An update may
+    /// need more all the same; its header says how much.
     pub device_memory: u64,
+}
+
+impl Options {
+    /// What the decoder of coder 2 remembers.
+    fn sizes(&self) -> Sizes {
+        Sizes::within(self.device_memory.saturating_sub(FIXED_MEMORY_KIB << 10))
+    }
+
+    /// What a packer may take on the device, in bytes.
+    fn max_packer(&self) -> u64 {
+        self.device_memory.saturating_sub(self.sizes().memory() + (FIXED_MEMORY_KIB << 10))
+    }
+
+    /// An empty segment's content.
+    fn content(&self) -> Content {
+        match self.effort {
+            Effort::Small => Content::Objects(Vec::new(), self.sizes()),
+            Effort::Fast => Content::Streams(RawStreams::default()),
+        }
+    }
 }
 
 impl Default for Options {
@@ -204,7 +227,7 @@ pub fn build_payload(
         None => OldTrees::default(),
     };
 
-    let mut first = Segment::new(options.effort);
+    let mut first = Segment::new(options.content());
     partners.renames.put(&mut first.program, &mut first.hashes);
     put_skeleton(&mut first, options.effort, partners.skeleton.clone(), target, &new)?;
     let mut diff = TreeDiff::new(&old_trees);
@@ -231,7 +254,7 @@ pub fn build_payload(
     for groups in work.groups().chunks(rayon::current_num_threads()) {
         let mut segments = Vec::new();
         for group in groups {
-            let mut segment = first.take().unwrap_or_else(|| Segment::new(options.effort));
+            let mut segment = first.take().unwrap_or_else(|| Segment::new(options.content()));
             work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
             segments.push(segment);
         }
@@ -365,7 +388,7 @@ impl Work<'_> {
         let effort = self.options.effort;
         let mut share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
         let members = match effort {
-            Effort::Small => object::members(self.old.store, to, from, self.max_packer())?,
+            Effort::Small => object::members(self.old.store, to, from, self.options.max_packer())?,
             Effort::Fast => None,
         };
         let found = match members {
@@ -381,12 +404,6 @@ impl Work<'_> {
         };
         drop(share);
         Ok((base.filter(|_| !found.copies.is_empty()), found))
-    }
-
-    /// What a packer may take on the device, in bytes.
-    fn max_packer(&self) -> u64 {
-        let fixed = upmass_delta::modelled::DECODER_MEMORY + (FIXED_MEMORY_KIB << 10);
-        self.options.device_memory.saturating_sub(fixed)
     }
 }
 

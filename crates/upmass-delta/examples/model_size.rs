@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use upmass_delta::align::{align, operations};
+use upmass_delta::align::{align, ways};
 use upmass_delta::modelled::{Decoder, Encoder, Kind};
 
 fn main() {
@@ -14,11 +14,12 @@ fn main() {
     let start = Instant::now();
     let copies = align(&old, &new);
     let found = start.elapsed();
-    let operations = operations(&copies, &&new[..]).expect("in memory");
+    let ways = ways(&copies, &&old[..], &&new[..]).expect("in memory");
+    let operations = &ways[0];
     let literal: u64 = operations.iter().filter(|o| o.kind == Kind::Literal).map(|o| o.len).sum();
     let start = Instant::now();
     let mut encoder = Encoder::new();
-    encoder.object(&&old[..], &&new[..], &operations).expect("encodes");
+    encoder.cheapest(&&old[..], &&new[..], &ways).expect("encodes");
     let spent = encoder.spent();
     let coded = encoder.finish();
     let encoded = start.elapsed();

@@ -6,7 +6,7 @@ use std::io;
 use crate::find::{find_copies, similarity};
 use crate::machine::{Field, Images, Place, Program, Relation, Scanned, Scanner};
 use crate::map::Map;
-use crate::modelled::{Encoder, Kind, Operation};
+use crate::modelled::{Encoder, Kind, Operation, Sizes};
 use crate::named::Names;
 use crate::patch::{Base, Copied};
 
@@ -37,14 +37,14 @@ const STILL: f64 = 0.7;
 
 /// Bytes that a patch with these copies takes.
 fn cost(old: &[u8], new: &[u8], copies: &[Copied]) -> usize {
-    let mut encoder = Encoder::with_table(TRIAL_TABLE_LOG2);
+    let mut encoder = Encoder::with_sizes(TRIAL);
     let operations = operations(copies, &new).expect("the content is in memory");
     encoder.object(&old, &new, &operations).expect("the copies are within both");
     encoder.finish().len()
 }
 
-/// The table of contexts for a trial.
-const TRIAL_TABLE_LOG2: u8 = 20;
+/// What is remembered in a trial.
+const TRIAL: Sizes = Sizes { table_log2: 20, history_log2: 20 };
 
 /// The content without addresses in code.
 fn blanked(images: &Images<'_>, content: &[u8]) -> Vec<u8> {
@@ -124,7 +124,9 @@ pub fn operations(copies: &[Copied], new: &dyn Base) -> io::Result<Vec<Operation
 /// Appends an operation, or makes the last one longer.
 fn push(operations: &mut Vec<Operation>, kind: Kind, len: u64) {
     match operations.last_mut() {
-        Some(last) if last.kind == kind && !matches!(kind, Kind::Copy(_)) => last.len += len,
+        Some(last) if last.kind == kind && !matches!(kind, Kind::Copy(_) | Kind::Recall(_)) => {
+            last.len += len
+        }
         _ if len == 0 => {}
         _ => operations.push(Operation { kind, len }),
     }
@@ -160,4 +162,44 @@ fn is_noise(content: &[u8]) -> bool {
     let squares: u64 = counts.iter().map(|count| count * count).sum();
     // Of even noise the sum is len²/256 + len, give or take a little.
     squares * 256 <= len * len + 256 * len + len * len / 50
+}
+
+/// With copies shorter than this on average, content may be new text that its base is like.
+const SHORT: u64 = 1000;
+/// Such content is taken in pieces of this length.
+const TEXT: u64 = 1 << 20;
+
+/// Ways to make a new object with these copies, at least one: as they are; and where they are short
+/// and many, by recalling what they copy from before the new content, which is then predicted.
+pub fn ways(copies: &[Copied], base: &dyn Base, new: &dyn Base) -> io::Result<Vec<Vec<Operation>>> {
+    let mut ways = vec![operations(copies, new)?];
+    let is_text = copies.len() >= 8 && new.len() / copies.len() as u64 <= SHORT;
+    if is_text && Images::of(base, u64::MAX).is_empty() {
+        ways.push(recalled(copies, base, new)?);
+    }
+    Ok(ways)
+}
+
+fn recalled(copies: &[Copied], base: &dyn Base, new: &dyn Base) -> io::Result<Vec<Operation>> {
+    let mut operations = Vec::new();
+    let (mut done, mut recalled) = (0, 0);
+    while done < new.len() {
+        let end = (done + TEXT).min(new.len());
+        let inside = &copies[copies.partition_point(|c| c.new < done)..];
+        let inside = &inside[..inside.partition_point(|c| c.new < end)];
+        // Where most of it comes from; a few copies come from anywhere.
+        let mut ends: Vec<u64> = inside.iter().map(|c| c.old + c.len).collect();
+        ends.sort_unstable();
+        let most = ends.get(ends.len() * 9 / 10).copied().unwrap_or(0);
+        // Some more may be wanted; what is far before will not be.
+        let to = (most + TEXT).min(base.len());
+        if to > recalled {
+            let from = recalled.max(to.saturating_sub(2 * TEXT));
+            push(&mut operations, Kind::Recall(from), to - from);
+            recalled = to;
+        }
+        fill(new, done, end, &mut operations)?;
+        done = end;
+    }
+    Ok(operations)
 }

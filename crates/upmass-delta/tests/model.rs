@@ -8,17 +8,21 @@ mod program;
 use common::{Noise, any_pair, check_copies, streams};
 use program::{MACHINES, Machine, Plan, versions};
 use proptest::prelude::*;
-use upmass_delta::align::{align, operations};
+use upmass_delta::align::{align, operations, ways};
 use upmass_delta::find::find_copies;
-use upmass_delta::modelled::{Decoder, Encoder, Kind, Operation};
+use upmass_delta::modelled::{Decoder, Encoder, Kind, Operation, Sizes};
+use upmass_delta::patch::Copied;
 use upmass_delta::stream::encode;
 use upmass_delta::{DeltaError, Result};
 use upmass_format::ObjectHasher;
 use upmass_format::payload::Stream;
 
+/// A decoder that remembers little.
+const SMALLEST: Sizes = Sizes { table_log2: 16, history_log2: 16 };
+
 /// The stream for one object with these operations.
 fn encoded(old: &[u8], new: &[u8], operations: &[Operation]) -> Vec<u8> {
-    let mut encoder = Encoder::with_table(16);
+    let mut encoder = Encoder::with_sizes(SMALLEST);
     encoder.object(&old, &new, operations).unwrap();
     encoder.finish()
 }
@@ -74,7 +78,7 @@ fn an_object_that_is_its_base_costs_a_few_bytes() {
 fn empty_objects_cost_nothing() {
     assert_eq!(patch(b"old", b""), b"");
     assert_eq!(decoded(b"old", b"", 0).unwrap(), b"");
-    assert!(round_trip(b"", b"x") <= 4);
+    assert!(round_trip(b"", b"x") <= 5);
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn the_decoder_goes_on_where_the_object_before_ended() {
         objects.push((Vec::new(), noise.words(3000)));
         objects.push((noise.words(500), Vec::new()));
     }
-    let mut encoder = Encoder::with_table(16);
+    let mut encoder = Encoder::with_sizes(SMALLEST);
     let mut needed = Vec::new();
     for (old, new) in &objects {
         let found = operations(&align(old, new), &&new[..]).unwrap();
@@ -162,10 +166,99 @@ fn a_stream_that_is_cut_or_changed_is_refused_or_makes_something_else() {
 }
 
 #[test]
-fn the_table_has_limits() {
+fn what_a_decoder_remembers_has_limits() {
     for log2 in [0, 15, 25, 255] {
-        let result = decoded(b"old", &[log2, 0, 0, 0, 0], 3);
-        assert!(matches!(result, Err(DeltaError::Format(_))), "{log2}: {result:?}");
+        for head in [[log2, 16], [16, log2]] {
+            let stream = [&head[..], &[0; 4]].concat();
+            let result = decoded(b"old", &stream, 3);
+            assert!(matches!(result, Err(DeltaError::Format(_))), "{head:?}: {result:?}");
+        }
+    }
+    let result = decoded(b"old", &[16, 24, 0, 0, 0, 0], 3);
+    assert!(!matches!(result, Err(DeltaError::Format(_))), "{result:?}");
+}
+
+#[test]
+fn the_sizes_fit_into_the_memory_that_there_is() {
+    assert_eq!(Sizes::within(u64::MAX), Sizes::USUAL);
+    assert!(Sizes::USUAL.memory() <= 18 << 20);
+    for mib in 9..18 {
+        assert!(Sizes::within(mib << 20).memory() <= mib << 20, "{mib} MiB");
+    }
+    assert_eq!(Sizes::within(0), SMALLEST);
+}
+
+/// A long text of chapters.
+fn text(chapters: usize) -> String {
+    let chapter = include_str!("../../../LICENSE-APACHE");
+    let numbered = |number| {
+        chapter.lines().enumerate().map(move |(line, text)| {
+            format!("{text} {}\n", Noise::new(number * 1000 + line as u64).bytes(1)[0])
+        })
+    };
+    (0..chapters as u64).flat_map(numbered).collect()
+}
+
+/// The same with some words spelt otherwise, and with more between them.
+fn rewritten(text: &str) -> Vec<u8> {
+    let text = text.replace("License", "Licence").replace("\n      ", " ").replace("shall", "must");
+    text.replace(" the ", " a ").replace(" or ", "/").replace("e ", "e  ").into_bytes()
+}
+
+#[test]
+fn text_that_was_rewritten_is_predicted_from_what_its_base_says() {
+    let old = text(40);
+    let (old, new) = (old.as_bytes(), rewritten(&old));
+    let found = ways(&align(old, &new), &old, &&new[..]).unwrap();
+    assert!(matches!(found[1][0], Operation { kind: Kind::Recall(0), .. }), "{:?}", found[1]);
+    let sizes: Vec<usize> = found.iter().map(|way| encoded(old, &new, way).len()).collect();
+    println!("{sizes:?}");
+    assert!(sizes[1] * 10 < sizes[0] * 9, "{sizes:?}");
+    // The cheapest way is what is taken.
+    let mut encoder = Encoder::with_sizes(SMALLEST);
+    encoder.cheapest(&old, &&new[..], &found).unwrap();
+    let stream = encoder.finish();
+    assert_eq!(stream.len(), sizes[1]);
+    assert!(decoded(old, &stream, new.len()).unwrap() == new);
+}
+
+#[test]
+fn long_text_recalls_its_base_little_by_little() {
+    let (old, new) = (vec![b'o'; 6 << 20], vec![b'n'; 5 << 20]);
+    let copies: Vec<Copied> = (0..(5 << 20) / 160)
+        .map(|index| match index % 100 {
+            // A few things were elsewhere.
+            99 => Copied { new: index * 160, old: (5 << 20) - index * 150, len: 100 },
+            _ => Copied { new: index * 160, old: index * 170, len: 100 },
+        })
+        .collect();
+    let found = ways(&copies, &&old[..], &&new[..]).unwrap();
+    let recalls: Vec<(u64, u64)> = found[1]
+        .iter()
+        .filter_map(|operation| match operation.kind {
+            Kind::Recall(from) => Some((from, from + operation.len)),
+            _ => None,
+        })
+        .collect();
+    println!("{recalls:?}");
+    assert!(recalls.len() > 2, "{recalls:?}");
+    assert_eq!(recalls[0].0, 0);
+    assert!(recalls.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{recalls:?}");
+    assert_eq!(recalls.last().unwrap().1, old.len() as u64);
+}
+
+#[test]
+fn what_recalls_more_than_its_base_is_refused() {
+    let recall = |from, len| {
+        let recall = Operation { kind: Kind::Recall(from), len };
+        let mut encoder = Encoder::with_sizes(SMALLEST);
+        let all = [recall, Operation { kind: Kind::Literal, len: 1 }];
+        encoder.object(&&b"0123456789"[..], &&b"x"[..], &all)
+    };
+    assert!(recall(0, 10).is_ok());
+    for (from, len) in [(0, 11), (10, 1), (u64::MAX, 1), (3, 0)] {
+        let result = recall(from, len);
+        assert!(matches!(result, Err(DeltaError::OutsideBase { .. })), "{from} {len}: {result:?}");
     }
 }
 
@@ -182,11 +275,7 @@ fn programs_that_lie_are_only_predicted_worse() {
                 if place < 180 {
                     other[place] = value;
                 }
-                let copies = [upmass_delta::patch::Copied {
-                    new: 0,
-                    old: 0,
-                    len: other.len().min(lying.len()) as u64,
-                }];
+                let copies = [Copied { new: 0, old: 0, len: other.len().min(lying.len()) as u64 }];
                 let found = operations(&copies, &&other[..]).unwrap();
                 let stream = encoded(&lying, &other, &found);
                 assert!(
@@ -203,9 +292,17 @@ fn programs_that_lie_are_only_predicted_worse() {
 
 /// Operations that make `new` from anything in `old`.
 fn any_operations(old: usize, new: usize) -> impl Strategy<Value = Vec<Operation>> {
-    prop::collection::vec((0..5u8, 1..600u64, any::<u64>()), 0..12).prop_map(move |cuts| {
+    prop::collection::vec((0..6u8, 1..600u64, any::<u64>()), 0..12).prop_map(move |cuts| {
         let (mut left, mut operations) = (new as u64, Vec::new());
+        let mut recalled = 0;
         for (kind, len, from) in cuts {
+            if kind == 5 && left > 0 && recalled < old as u64 {
+                let from = recalled + from % (old as u64 - recalled);
+                let len = len.min(old as u64 - from);
+                operations.push(Operation { kind: Kind::Recall(from), len });
+                recalled = from + len;
+                continue;
+            }
             let len = len.min(left);
             let room = (old as u64).saturating_sub(len);
             let kind = match kind {

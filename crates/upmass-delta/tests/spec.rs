@@ -7,7 +7,7 @@ use std::io::Read;
 
 use common::markdown::Spec;
 use common::{Noise, execute, segment_of, streams};
-use upmass_delta::modelled::{self, Kind, Operation, TABLE_LOG2};
+use upmass_delta::modelled::{self, Kind, Operation, SIZES_LOG2, Sizes};
 use upmass_delta::patch::Copied;
 use upmass_delta::stream::{
     MIN_DICTIONARY_LOG2, SLACK, StreamDecoder, encode, max_dictionary_log2,
@@ -99,9 +99,10 @@ fn kinds_of_operations() {
 }
 
 /// The code of coder 2, whose constants nobody else needs.
-const SOURCES: [(&str, &str); 13] = [
+const SOURCES: [(&str, &str); 14] = [
     ("modelled", include_str!("../src/modelled/mod.rs")),
     ("content", include_str!("../src/modelled/content.rs")),
+    ("models", include_str!("../src/modelled/models.rs")),
     ("learned", include_str!("../src/modelled/learned.rs")),
     ("history", include_str!("../src/history.rs")),
     ("elf", include_str!("../src/machine/elf.rs")),
@@ -132,8 +133,8 @@ fn limits_of_coder_2() {
         "Limits",
         &[
             ("coder", CODER_MODEL.into()),
-            ("table, at least, as a power of two", TABLE_LOG2.0.into()),
-            ("table, at most, as a power of two", TABLE_LOG2.2.into()),
+            ("table and history, at least, as a power of two", SIZES_LOG2.0.into()),
+            ("table and history, at most, as a power of two", SIZES_LOG2.1.into()),
             ("bytes that may be read behind the end", constant("range::MAX_BEYOND")),
             ("bytes of a stream that may be left at the end of a segment", SLACK as u64),
         ],
@@ -170,10 +171,15 @@ fn constants_of_coder_2() {
         ("cells in a group", "bytes::GROUP"),
         ("cells of worth", "bytes::WORTH"),
         ("modelled bits of a number", "bits::MODELLED"),
-        ("history, bytes", "history::SIZE"),
-        ("places of the history, as a power of two", "history::PLACES_LOG2"),
-        ("least length of the history", "history::LEAST"),
+        ("places for a hash", "history::WAYS"),
+        ("bytes of history for a hash, as a power of two", "history::PER_HASH_LOG2"),
+        ("bytes of a hash", "history::LEAST"),
+        ("bytes compared of a candidate", "history::COMPARED"),
         ("distance of places in copies", "history::SPARSE"),
+        ("length worth keeping", "history::WORTH_KEEPING"),
+        ("a fault", "history::FAULT"),
+        ("most faults", "history::MOST_FAULTS"),
+        ("length that is followed first", "models::FOLLOWED"),
     ];
     let expected = names.map(|(name, constant_name)| (name, constant(constant_name)));
     MODEL.check_numbers("Constants", &expected);
@@ -227,7 +233,10 @@ fn worked_example_of_coder_2() {
     let new = &b"the tide is low; the sea is calm."[..];
     let operations =
         [Operation { kind: Kind::Copy(0), len: 32 }, Operation { kind: Kind::Literal, len: 1 }];
-    let mut encoder = modelled::Encoder::with_table(TABLE_LOG2.0);
+    let mut encoder = modelled::Encoder::with_sizes(Sizes {
+        table_log2: SIZES_LOG2.0,
+        history_log2: SIZES_LOG2.0,
+    });
     encoder.object(&base, &new, &operations).unwrap();
     MODEL.check_example("Worked example", &encoder.finish());
     let mut made = Vec::new();

@@ -10,8 +10,9 @@ use super::range::Coding;
 
 /// Contexts of a byte.
 pub(crate) const CONTEXTS: usize = 8;
-/// Inputs of the mixer: of each context, of two expected bytes, none, and a bias.
-const INPUTS: usize = CONTEXTS + 4;
+/// Inputs of the mixer: of each hashed context, of two expected bytes, of two contexts with tables of
+/// their own, and a bias.
+const INPUTS: usize = CONTEXTS + 5;
 /// Counters in a group; the first is the check.
 const GROUP: usize = 16;
 
@@ -36,6 +37,7 @@ type Slot = u16;
 const NEW_SLOT: Slot = 2048 << 4;
 
 /// The model of bytes.
+#[derive(Clone)]
 pub(crate) struct Bytes {
     table: Vec<Slot>,
     group_bits: u32,
@@ -46,6 +48,8 @@ pub(crate) struct Bytes {
     by_node: Mixer<INPUTS>,
     by_trust: Mixer<INPUTS>,
     last: Vec<u16>,
+    /// Contexts with tables of their own: by use and set, by use and byte, for each node of the tree.
+    direct: [Vec<Slow>; 2],
 }
 
 const WORTH: usize = 1 << 10;
@@ -59,12 +63,13 @@ impl Bytes {
             // Bits 4 and up of the index are the probability, the lower four the age.
             worth.extend((0..WORTH as u32).map(|i| (((i >> 4) << 10) + 512) as u16));
         }
-        let first = 65536 / 4;
+        let first = 65536 / 5;
         Self {
             table: vec![NEW_SLOT; slots],
             group_bits: table_log2 - 1 - 4,
             worth,
             expected: vec![32768; 2 * 2 * 16 * 256],
+            direct: [vec![Slow::NEW; 2 * 16 * 256], vec![Slow::NEW; 2 * 256 * 256]],
             by_node: Mixer::new(2 * 256 * 3, first, 6),
             by_trust: Mixer::new(2 * 256 * 4, first, 6),
             last: (0..2u32 * 1024 * 33)
@@ -96,14 +101,15 @@ impl Bytes {
         group
     }
 
-    /// Codes a byte. `hashes` are the contexts, well mixed.
+    /// Codes a byte. `hashes` are the contexts, well mixed; `context` are a set below 16 and a byte
+    /// for the tables of their own.
     pub(crate) fn code<C: Coding>(
         &mut self,
         coding: &mut C,
         purpose: Use,
         hashes: &[u32; CONTEXTS],
         expected: [Expected; 2],
-        context: u8,
+        context: [u8; 2],
         byte: u8,
     ) -> u8 {
         let stretch = &*STRETCH;
@@ -143,6 +149,13 @@ impl Bytes {
                     _ => stretch.of(u32::from(self.worth[worth_at[i]])),
                 };
             }
+            let direct_at = [
+                ((purpose * 16 + usize::from(context[0] & 15)) << 8) + node,
+                ((purpose * 256 + usize::from(context[1])) << 8) + node,
+            ];
+            for i in 0..2 {
+                inputs[CONTEXTS + 2 + i] = stretch.of(self.direct[i][direct_at[i]].probability());
+            }
             let mut expected_at = [usize::MAX; 2];
             for (i, guess) in expected.iter().enumerate() {
                 inputs[CONTEXTS + i] = 0;
@@ -157,7 +170,7 @@ impl Bytes {
             }
             let node_set =
                 (purpose * 3 + usize::from(agrees[0]) + usize::from(agrees[1])) * 256 + node;
-            let context_set = trust_set * 256 + usize::from(context);
+            let context_set = trust_set * 256 + usize::from(context[usize::from(purpose == 0)]);
             let first = self.by_node.mix(node_set, &inputs);
             let second = self.by_trust.mix(context_set, &inputs);
             let logit = (first + second) >> 1;
@@ -189,6 +202,7 @@ impl Bytes {
                 *worth = (i32::from(*worth) + (target - i32::from(*worth)) / 128) as u16;
             }
             for i in 0..2 {
+                self.direct[i][direct_at[i]].update(bit);
                 if agrees[i] {
                     let value = &mut self.expected[expected_at[i]];
                     *value = (i32::from(*value) + (target - i32::from(*value)) / 64) as u16;
@@ -218,4 +232,34 @@ fn updated(slot: Slot, bit: bool) -> Slot {
     let target = if bit { 4095 } else { 0 };
     let one = one + (((target - one) * RATES[usize::from(seen)]) >> 16);
     (one as u16) << 4 | (seen + 1).min(LIMIT)
+}
+
+/// A probability of 22 bits in the upper bits, how often it was seen in the lower 10.
+#[derive(Clone, Copy)]
+struct Slow(u32);
+
+impl Slow {
+    const NEW: Slow = Slow(1 << 31);
+
+    fn probability(self) -> u32 {
+        self.0 >> 16
+    }
+
+    fn update(&mut self, bit: bool) {
+        /// 65536 / (n + 1.5).
+        const RATES: [i64; 256] = {
+            let mut rates = [0; 256];
+            let mut n = 0;
+            while n < 256 {
+                rates[n] = 2 * 65536 / (2 * n as i64 + 3);
+                n += 1;
+            }
+            rates
+        };
+        let seen = self.0 & 1023;
+        let one = i64::from(self.0 >> 10);
+        let target = if bit { (1 << 22) - 1 } else { 0 };
+        let one = one + (((target - one) * RATES[(seen & 255) as usize]) >> 16);
+        self.0 = (one as u32) << 10 | (seen + 1).min(255);
+    }
 }

@@ -9,6 +9,7 @@ const UNIT: i32 = 1 << 16;
 const MAX_WEIGHT: i32 = 8 * UNIT - 1;
 
 /// Sets of weights for `N` inputs, of which the caller selects one for each bit.
+#[derive(Clone)]
 pub(crate) struct Mixer<const N: usize> {
     weights: Vec<[i32; N]>,
     rate: i32,

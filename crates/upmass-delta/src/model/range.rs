@@ -191,6 +191,7 @@ mod encode {
     use super::{Coding, PRECISION, Section, TOP};
 
     /// Writes bits.
+    #[derive(Clone)]
     pub(crate) struct RangeEncoder {
         low: u64,
         range: u32,

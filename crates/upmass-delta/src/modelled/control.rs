@@ -5,9 +5,10 @@ use crate::model::bits::{Counter, Numbers};
 use crate::model::range::Coding;
 
 /// Models of operations.
+#[derive(Clone)]
 pub(super) struct Control {
     /// By the kind before: three bits of the kind.
-    kinds: [[Counter; 3]; 5],
+    kinds: [[Counter; 4]; 6],
     /// By kind and the kind before.
     lengths: Vec<Numbers>,
     is_along: [Counter; 4],
@@ -15,6 +16,7 @@ pub(super) struct Control {
     is_recent: [Counter; 4],
     which: [Counter; 16],
     distance: Numbers,
+    recalled: Numbers,
 }
 
 /// Where copies come from, relative to where they go.
@@ -34,13 +36,14 @@ impl Shifts {
 impl Control {
     pub(super) fn new() -> Self {
         Self {
-            kinds: [[Counter::NEW; 3]; 5],
-            lengths: vec![Numbers::new(); 20],
+            kinds: [[Counter::NEW; 4]; 6],
+            lengths: vec![Numbers::new(); 30],
             is_along: [Counter::NEW; 4],
             goes_on: [Counter::NEW; 4],
             is_recent: [Counter::NEW; 4],
             which: [Counter::NEW; 16],
             distance: Numbers::new(),
+            recalled: Numbers::new(),
         }
     }
 
@@ -50,7 +53,7 @@ impl Control {
         coding: &mut C,
         before: usize,
         new: u64,
-        behind: u64,
+        [behind, recalled]: [u64; 2],
         shifts: &mut Shifts,
         operation: Operation,
     ) -> Operation {
@@ -61,9 +64,12 @@ impl Control {
         } else if bits[1].code(coding, index == 1) {
             1
         } else {
-            2 + usize::from(bits[2].code(coding, index == 3))
+            match bits[2].code(coding, index == 3) {
+                true => 3,
+                false => 2 + 2 * usize::from(bits[3].code(coding, index == 4)),
+            }
         };
-        let len = self.lengths[index * 5 + before].code(coding, operation.len);
+        let len = self.lengths[index * 6 + before].code(coding, operation.len);
         let kind = match index {
             0 => {
                 let wanted = match operation.kind {
@@ -98,7 +104,15 @@ impl Control {
             }
             1 => Kind::Literal,
             2 => Kind::Raw,
-            _ => Kind::Zeros,
+            3 => Kind::Zeros,
+            _ => {
+                let from = match operation.kind {
+                    Kind::Recall(from) => from,
+                    _ => 0,
+                };
+                let distance = self.recalled.code(coding, from.wrapping_sub(recalled));
+                Kind::Recall(recalled.saturating_add(distance))
+            }
         };
         Operation { kind, len }
     }

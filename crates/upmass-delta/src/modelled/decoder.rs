@@ -1,4 +1,4 @@
-//! The stream of coder 2: the size of its table, then one range coder for all objects.
+//! The stream of coder 2: sizes, then one range coder for all objects.
 
 use std::io::{self, Read};
 
@@ -15,8 +15,59 @@ pub struct Decoder<R> {
     state: State<R>,
 }
 
-/// Size of the table of contexts in bytes, as a power of two: the least, the usual, the most.
-pub const TABLE_LOG2: (u8, u8, u8) = (16, 23, 24);
+/// How much a decoder remembers: what the stream says first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes of the table of contexts, as a power of two.
+    pub table_log2: u8,
+    /// Bytes of history, as a power of two.
+    pub history_log2: u8,
+}
+
+/// The least and the greatest power of two for each of [`Sizes`].
+pub const SIZES_LOG2: (u8, u8) = (16, 24);
+/// What a decoder takes beside table and history, in bytes: other counters, operations, the map.
+const MEMORY_BESIDE: u64 = 8 << 20;
+
+impl Sizes {
+    /// Both 4 MiB: more helps little.
+    pub const USUAL: Sizes = Sizes { table_log2: 22, history_log2: 22 };
+    /// Bytes of the stream that say the sizes.
+    pub(super) const ENCODED: u64 = 2;
+
+    /// What a decoder takes in all, in bytes. The history has an index half its size.
+    pub const fn memory(self) -> u64 {
+        (1 << self.table_log2) + (1 << self.history_log2) * 3 / 2 + MEMORY_BESIDE
+    }
+
+    /// The largest up to [`Self::USUAL`] that take no more than this, in bytes; the smallest if all
+    /// take more.
+    pub fn within(memory: u64) -> Self {
+        let mut sizes = Self::USUAL;
+        while sizes.memory() > memory && sizes.table_log2 > SIZES_LOG2.0 {
+            sizes =
+                Sizes { table_log2: sizes.table_log2 - 1, history_log2: sizes.history_log2 - 1 };
+        }
+        sizes
+    }
+
+    fn read(input: &mut impl Read) -> io::Result<Self> {
+        let mut bytes = [0; Self::ENCODED as usize];
+        input.read_exact(&mut bytes)?;
+        let [table_log2, history_log2] = bytes;
+        for (offset, log2) in bytes.into_iter().enumerate() {
+            if !(SIZES_LOG2.0..=SIZES_LOG2.1).contains(&log2) {
+                return Err(io::Error::other(FormatError::Invalid {
+                    what: ["size of the table of contexts", "size of the history"][offset],
+                    offset: offset as u64,
+                    expected: "a power of two from 16 to 24",
+                    found: log2.to_string(),
+                }));
+            }
+        }
+        Ok(Sizes { table_log2, history_log2 })
+    }
+}
 
 impl<R: Read> Decoder<R> {
     /// Takes the coded stream, of which nothing is read yet.
@@ -28,7 +79,7 @@ impl<R: Read> Decoder<R> {
     pub fn consumed(&self) -> u64 {
         match &self.state {
             State::Waiting(_) => 0,
-            State::Open(open) => 1 + open.coding.consumed(),
+            State::Open(open) => Sizes::ENCODED + open.coding.consumed(),
         }
     }
 
@@ -49,19 +100,8 @@ impl<R: Read> Decoder<R> {
                 stream: "copy",
                 message: "it could not be opened".into(),
             })?;
-            let mut log2 = [0];
-            input.read_exact(&mut log2).map_err(stream_error)?;
-            let log2 = log2[0];
-            if !(TABLE_LOG2.0..=TABLE_LOG2.2).contains(&log2) {
-                return Err(FormatError::Invalid {
-                    what: "size of the table of contexts",
-                    offset: 0,
-                    expected: "a power of two from 16 to 24",
-                    found: log2.to_string(),
-                }
-                .into());
-            }
-            let models = Models::new(log2.into());
+            let sizes = Sizes::read(&mut input).map_err(stream_error)?;
+            let models = Models::new(sizes);
             let coding = RangeDecoder::new(input);
             self.state = State::Open(Box::new(Open { models, learned: Learned::new(), coding }));
         }

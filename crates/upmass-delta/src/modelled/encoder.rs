@@ -2,18 +2,12 @@
 
 use std::io;
 
-use super::decoder::TABLE_LOG2;
 use super::learned::Learned;
 use super::models::Models;
-use super::{Operation, object};
+use super::{Operation, Sizes, object};
 use crate::Result;
 use crate::model::range::{RangeEncoder, Section};
 use crate::patch::{Base, Sink};
-
-/// What a decoder takes beside the table of contexts, in bytes: history, other counters, operations.
-const MEMORY_BESIDE_TABLE: u64 = 9 << 20;
-/// What a decoder with the usual table takes, in bytes.
-pub const DECODER_MEMORY: u64 = MEMORY_BESIDE_TABLE + (1 << TABLE_LOG2.1);
 
 /// Takes what an encoder makes sure of.
 struct Nowhere;
@@ -29,11 +23,12 @@ impl Sink for Nowhere {
 }
 
 /// Writes patches of coder 2.
+#[derive(Clone)]
 pub struct Encoder {
     models: Models,
     learned: Learned,
     coding: RangeEncoder,
-    log2: u8,
+    sizes: Sizes,
     is_empty: bool,
 }
 
@@ -44,24 +39,30 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// Starts a stream.
+    /// Starts a stream of the usual sizes.
     pub fn new() -> Self {
-        Self::with_table(TABLE_LOG2.1)
+        Self::with_sizes(Sizes::USUAL)
     }
 
-    /// Starts a stream whose decoder has a table of contexts of `2^log2` bytes.
+    /// Starts a stream whose decoder remembers so much.
     ///
     /// # Panics
-    /// When that is outside [`TABLE_LOG2`].
-    pub fn with_table(log2: u8) -> Self {
-        assert!((TABLE_LOG2.0..=TABLE_LOG2.2).contains(&log2));
-        let models = Models::new(log2.into());
-        Self { models, learned: Learned::new(), coding: RangeEncoder::new(), log2, is_empty: true }
+    /// When a size is outside [`SIZES_LOG2`](super::SIZES_LOG2).
+    pub fn with_sizes(sizes: Sizes) -> Self {
+        let (least, most) = super::SIZES_LOG2;
+        assert!([sizes.table_log2, sizes.history_log2].iter().all(|s| (least..=most).contains(s)));
+        Self {
+            models: Models::new(sizes),
+            learned: Learned::new(),
+            coding: RangeEncoder::new(),
+            sizes,
+            is_empty: true,
+        }
     }
 
     /// Memory of the decoder, in bytes.
     pub fn decoder_memory(&self) -> u64 {
-        MEMORY_BESIDE_TABLE + (1 << self.log2)
+        self.sizes.memory()
     }
 
     /// Appends an object. The operations make all of `new`, in its order.
@@ -76,9 +77,32 @@ impl Encoder {
         object(models, learned, coding, base, new.len(), operations, Some(new), &mut Nowhere)
     }
 
+    /// Appends an object in the way that takes the fewest bytes, the first of equals.
+    ///
+    /// # Panics
+    /// Without any way.
+    pub fn cheapest(
+        &mut self,
+        base: &dyn Base,
+        new: &dyn Base,
+        ways: &[Vec<Operation>],
+    ) -> Result<()> {
+        let (first, others) = ways.split_first().expect("there is a way");
+        let before = (!others.is_empty()).then(|| self.clone());
+        self.object(base, new, first)?;
+        for way in others {
+            let mut other = before.clone().expect("kept, since there are others");
+            other.object(base, new, way)?;
+            if other.needed() < self.needed() {
+                *self = other;
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of the stream that a decoder needs for all objects so far.
     pub fn needed(&self) -> u64 {
-        1 + self.coding.needed()
+        Sizes::ENCODED + self.coding.needed()
     }
 
     /// Bytes spent so far, by section.
@@ -92,7 +116,7 @@ impl Encoder {
         if self.is_empty {
             return Vec::new();
         }
-        let mut stream = vec![self.log2];
+        let mut stream = vec![self.sizes.table_log2, self.sizes.history_log2];
         stream.extend(self.coding.finish());
         stream
     }

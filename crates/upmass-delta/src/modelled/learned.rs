@@ -11,6 +11,7 @@ const LOTS: usize = 2048;
 const LEARNED_LOG2: u32 = 16;
 
 /// Old targets, and where the last field that had each of them pointed.
+#[derive(Clone)]
 pub(super) struct Learned {
     entries: Vec<(u64, u64)>,
     /// Entries that were set, in any order and some of them twice, until it is cheaper to clear all.

@@ -12,9 +12,9 @@ mod encoder;
 mod learned;
 mod models;
 
-pub use decoder::{Decoder, TABLE_LOG2};
+pub use decoder::{Decoder, SIZES_LOG2, Sizes};
 #[cfg(feature = "encoder")]
-pub use encoder::{DECODER_MEMORY, Encoder};
+pub use encoder::Encoder;
 
 pub(crate) use content::put;
 
@@ -46,6 +46,8 @@ pub enum Kind {
     Raw,
     /// Zeros.
     Zeros,
+    /// Makes nothing: says that what follows is like what the base has at this place.
+    Recall(u64),
 }
 
 /// A run of new content.
@@ -64,6 +66,7 @@ impl Kind {
             Kind::Literal => 1,
             Kind::Raw => 2,
             Kind::Zeros => 3,
+            Kind::Recall(_) => 4,
         }
     }
 }
@@ -93,7 +96,8 @@ fn object<C: Coding>(
         new: 0,
         made: Made::default(),
     };
-    let (mut before, mut behind, mut shifts) = (4, 0u64, Shifts::default());
+    let (mut before, mut behind, mut shifts) = (5, 0u64, Shifts::default());
+    let mut recalled = 0u64;
     let mut old = Scanned::default();
     let mut out = Vec::with_capacity(CHUNK);
     let mut truth = Vec::new();
@@ -112,10 +116,27 @@ fn object<C: Coding>(
                 }
                 None => Operation { kind: Kind::Literal, len: 1 },
             };
-            let operation =
-                work.models.control.code(coding, before, position, behind, &mut shifts, given);
+            let operation = work.models.control.code(
+                coding,
+                before,
+                position,
+                [behind, recalled],
+                &mut shifts,
+                given,
+            );
             if coding.failed() {
                 return Ok(());
+            }
+            if let Kind::Recall(from) = operation.kind {
+                let end = from.checked_add(operation.len).filter(|end| *end <= base.len());
+                recalled = end.filter(|_| operation.len > 0).ok_or(DeltaError::OutsideBase {
+                    offset: i128::from(from as i64),
+                    len: operation.len,
+                    base_len: base.len(),
+                })?;
+                before = operation.kind.index();
+                window.push(operation);
+                continue;
             }
             let left = len - position;
             if operation.len == 0 || operation.len > left {
@@ -136,7 +157,9 @@ fn object<C: Coding>(
         let mut at = work.new;
         let copies = window.iter().filter_map(|operation| {
             let new = at;
-            at += operation.len;
+            if !matches!(operation.kind, Kind::Recall(_)) {
+                at += operation.len;
+            }
             match operation.kind {
                 Kind::Copy(from) => Some((from, new, operation.len)),
                 _ => None,
@@ -144,6 +167,16 @@ fn object<C: Coding>(
         });
         work.map = Map::new(copies);
         for operation in window {
+            if let Kind::Recall(from) = operation.kind {
+                let mut at = from;
+                while at < from + operation.len {
+                    out.resize((from + operation.len - at).min(CHUNK as u64) as usize, 0);
+                    base.read_exact_at(&mut out, at).map_err(DeltaError::Base)?;
+                    work.models.history.recall(&out);
+                    at += out.len() as u64;
+                }
+                continue;
+            }
             let mut done = 0;
             while done < operation.len {
                 let mut piece = (operation.len - done).min(CHUNK as u64);
@@ -193,6 +226,7 @@ fn object<C: Coding>(
                         sink.write_zeros(zeros).map_err(DeltaError::Sink)?;
                         piece = zeros;
                     }
+                    Kind::Recall(_) => unreachable!("makes nothing"),
                 }
                 if coding.failed() {
                     return Ok(());

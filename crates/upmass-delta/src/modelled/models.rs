@@ -1,5 +1,6 @@
 //! The models of coder 2 that last for a segment.
 
+use super::Sizes;
 use super::control::Control;
 use crate::history::History;
 use crate::machine::{KINDS, Meaning};
@@ -18,11 +19,14 @@ pub(super) struct Experience {
     pub(super) growth: i64,
 }
 /// The models, for a whole segment.
+#[derive(Clone)]
 pub(super) struct Models {
     pub(super) control: Control,
     exact: Vec<Counter>,
     flags: [Vec<Counter>; 3],
     flag_mixer: Mixer<4>,
+    following: [Vec<Counter>; 3],
+    following_mixer: Mixer<4>,
     outcome: u8,
     pub(super) hits: Vec<Counter>,
     pub(super) beside: Vec<Counter>,
@@ -31,13 +35,16 @@ pub(super) struct Models {
     bytes: Bytes,
     pub(super) history: History,
 }
+/// After so many bytes that agreed, whether the next one does is asked first.
+const FOLLOWED: u32 = 16;
+
 fn hash(parts: u64, which: u64) -> u32 {
     let mixed =
         (parts ^ which.wrapping_mul(0xd6e8_feb8_6659_fd93)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as u32
 }
 impl Models {
-    pub(super) fn new(table_log2: u32) -> Self {
+    pub(super) fn new(sizes: Sizes) -> Self {
         Self {
             control: Control::new(),
             exact: vec![Counter::NEW; 3 * 16 * 256],
@@ -47,13 +54,19 @@ impl Models {
                 vec![Counter::NEW; 1 << 16],
             ],
             flag_mixer: Mixer::new(16 * 16, 65536 / 3, 6),
+            following: [
+                vec![Counter::NEW; 1 << 12],
+                vec![Counter::NEW; 1 << 16],
+                vec![Counter::NEW; 3 << 12],
+            ],
+            following_mixer: Mixer::new(16, 65536 / 3, 6),
             outcome: 0,
             hits: vec![Counter::NEW; KINDS * 4 * 64],
             beside: vec![Counter::NEW; KINDS],
             growths: vec![Numbers::new(); KINDS],
             experience: vec![Experience { outcomes: [0; 4], growth: 0 }; KINDS],
-            bytes: Bytes::new(table_log2),
-            history: History::new(),
+            bytes: Bytes::new(sizes.table_log2.into()),
+            history: History::new(sizes.history_log2.into()),
         }
     }
 
@@ -65,6 +78,14 @@ impl Models {
         position: u64,
         byte: u8,
     ) -> u8 {
+        let first = self.history.expected();
+        if let Some((predicted, length)) = first
+            && length >= FOLLOWED
+            && self.follows(coding, length, predicted, byte)
+        {
+            self.history.push(predicted);
+            return predicted;
+        }
         let recent = self.history.recent();
         let kind = meaning as u64;
         let (a, b) = match meaning {
@@ -111,21 +132,53 @@ impl Models {
             hash(b ^ kind << 56, 7),
         ];
         let mut expected = [Expected::default(); 2];
-        if let Some((byte, length)) = self.history.expected() {
-            let trust = match length {
-                0..=15 => length / 2,
-                16..=31 => 8 + (length - 16) / 4,
-                32..=63 => 12,
-                64..=255 => 13,
-                256..=1023 => 14,
-                _ => 15,
-            };
-            expected[0] = Expected { byte, trust: trust.max(1) as u8 };
+        if let Some((byte, length)) = first.filter(|(_, length)| *length < FOLLOWED) {
+            expected[0] = Expected { byte, trust: (length / 2).max(1) as u8 };
         }
-        let byte =
-            self.bytes.code(coding, Use::Literal, &hashes, expected, (recent & 0xff) as u8, byte);
+        if let Some((byte, length, faults)) = self.history.expected_again()
+            && first.is_none_or(|(other, _)| other != byte)
+        {
+            let trust = 1 + length.min(3) * 4 + 3 - (faults / 64).min(3);
+            expected[1] = Expected { byte, trust: trust.min(15) as u8 };
+        }
+        let byte = self.bytes.code(
+            coding,
+            Use::Literal,
+            &hashes,
+            expected,
+            [kind as u8, (recent & 0xff) as u8],
+            byte,
+        );
         self.history.push(byte);
         byte
+    }
+
+    /// Codes whether a byte is the one that followed the last time, when that was so for long.
+    fn follows<C: Coding>(&mut self, coding: &mut C, length: u32, predicted: u8, byte: u8) -> bool {
+        let long = length.ilog2().min(15) as usize;
+        let second = match self.history.expected_again() {
+            None => 0,
+            Some((byte, ..)) => 1 + usize::from(byte == predicted),
+        };
+        let places = [
+            long << 8 | usize::from(self.outcome),
+            usize::from(predicted) << 8 | usize::from(self.history.back(1)),
+            second << 12 | long << 8 | usize::from(predicted),
+        ];
+        let stretch = &*STRETCH;
+        let mut inputs = [0, 0, 0, 256];
+        for (input, (counters, place)) in inputs.iter_mut().zip(self.following.iter().zip(places)) {
+            *input = stretch.of(counters[place].probability());
+        }
+        let logit = self.following_mixer.mix(long, &inputs);
+        let one = squash(logit).clamp(16, 65520);
+        let is_same = coding.bit(one, byte == predicted);
+        self.following_mixer.update(long, &inputs, logit, is_same);
+        for (counters, place) in self.following.iter_mut().zip(places) {
+            counters[place].update(is_same);
+        }
+        self.outcome = self.outcome << 1 | u8::from(!is_same);
+        is_same
     }
 
     /// Codes a byte of a copy where `predicted` is expected.
@@ -185,7 +238,8 @@ impl Models {
         {
             guesses[0] = Expected { byte, trust: (length / 2).clamp(1, 15) as u8 };
         }
-        let byte = self.bytes.code(coding, Use::Correction, &hashes, guesses, class, byte);
+        let byte =
+            self.bytes.code(coding, Use::Correction, &hashes, guesses, [class, predicted], byte);
         self.history.push(byte);
         byte
     }

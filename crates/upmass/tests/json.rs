@@ -96,7 +96,7 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
     check(&["check", "--store", "device"], &["objects", "bytes", "releases", "damages"]);
     check(
         &["checkout", "2", "out", "--store", "device"],
-        &["release", "directory", "entries", "bytes"],
+        &["release", "directory", "entries", "bytes", "registered"],
     );
     check(&["remove", "1", "--store", "device"], &["removed"]);
     check(

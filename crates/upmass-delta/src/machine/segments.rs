@@ -36,7 +36,7 @@ impl Layout {
         let offset = offset.wrapping_sub(self.start);
         let holder = self.segments.iter().find(|s| offset.wrapping_sub(s.offset) < s.in_file);
         match holder {
-            Some(s) => s.address.wrapping_add(offset - s.offset),
+            Some(s) => s.address.wrapping_add(offset.wrapping_sub(s.offset)),
             None => offset,
         }
     }

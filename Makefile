@@ -5,6 +5,7 @@ help:
 	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
 	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
 	@echo 'make test     all tests'
+	@echo 'make aarch64  golden streams by a program for AArch64, in qemu-user'
 	@echo 'make lint     formatting and clippy'
 	@echo 'make bench    speed and memory beside ostree and casync (needs root)'
 
@@ -22,6 +23,10 @@ test:
 	./setup test
 	cargo test --workspace --quiet
 
+aarch64:
+	./setup aarch64
+	.ci/aarch64
+
 bench:
 	./setup bench
 	cargo build --release --quiet
@@ -34,4 +39,4 @@ fmt-check:
 lint: fmt-check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-.PHONY: help demo boot test bench fmt-check lint
+.PHONY: help demo boot test aarch64 bench fmt-check lint

@@ -7,7 +7,7 @@ mod fixture;
 
 use std::io;
 
-use fixture::{Input, PROGRAMS, TABLE_LOG2};
+use fixture::{Input, PROGRAMS, SMALLEST};
 use libfuzzer_sys::fuzz_target;
 use upmass_delta::DeltaError;
 use upmass_delta::modelled::Decoder;
@@ -26,11 +26,11 @@ fuzz_target!(|data: &[u8]| {
         Some(program) if mode & 8 != 0 => {
             len = program.new.len();
             let mut stream = program.stream.clone();
-            input.edit(&mut stream[1..]);
+            input.edit(&mut stream[2..]);
             stream
         }
         _ if mode & 16 != 0 => input.0.to_vec(),
-        _ => [&[TABLE_LOG2], input.0].concat(),
+        _ => [&[SMALLEST.table_log2, SMALLEST.history_log2], input.0].concat(),
     };
     let mut decoder = Decoder::new(&stream[..]);
     // The second object meets models that have seen something.

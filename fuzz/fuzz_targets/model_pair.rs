@@ -5,7 +5,7 @@
 
 mod fixture;
 
-use fixture::{Input, PROGRAMS, TABLE_LOG2};
+use fixture::{Input, PROGRAMS, SMALLEST};
 use libfuzzer_sys::fuzz_target;
 use upmass_delta::align::{align, operations};
 use upmass_delta::modelled::{Decoder, Encoder, Kind, Operation};
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
         Some(bytes) => any_operations(bytes, &old, &new),
         None => operations(&align(&old, &new), &&new[..]).expect("the content is in memory"),
     };
-    let mut encoder = Encoder::with_table(TABLE_LOG2);
+    let mut encoder = Encoder::with_sizes(SMALLEST);
     let mut needed = Vec::new();
     for _ in 0..1 + (mode >> 4 & 1) {
         encoder.object(&&old[..], &&new[..], &operations).expect("the content is in memory");

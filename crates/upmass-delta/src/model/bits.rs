@@ -5,6 +5,17 @@ use super::range::Coding;
 /// How fast a counter follows after many bits: by this power of two.
 const SLOWEST: u32 = 7;
 
+/// How much of the way to the bit that came a probability goes, of 65536, after so many bits: 1 / (n + 1.5).
+pub(crate) const fn rates<const N: usize>() -> [i32; N] {
+    let mut rates = [0; N];
+    let mut n = 0;
+    while n < N {
+        rates[n] = 2 * 65536 / (2 * n as i32 + 3);
+        n += 1;
+    }
+    rates
+}
+
 /// The probability of a bit in one context, with how often it was seen.
 #[derive(Clone, Copy)]
 pub(crate) struct Counter {
@@ -20,17 +31,8 @@ impl Counter {
     }
 
     pub(crate) fn update(&mut self, bit: bool) {
-        /// 65536 / (n + 1.5), until the slowest rate.
-        const RATES: [u32; 128] = {
-            let mut rates = [0; 128];
-            let mut n = 0;
-            while n < 128 {
-                rates[n] = 2 * 65536 / (2 * n as u32 + 3);
-                n += 1;
-            }
-            rates
-        };
-        let rate = RATES[usize::from(self.seen)] as i64;
+        const RATES: [i32; 128] = rates();
+        let rate = i64::from(RATES[usize::from(self.seen)]);
         let target = if bit { 65535 } else { 0 };
         let one = i64::from(self.one);
         self.one = (one + (((target - one) * rate) >> 16)) as u16;

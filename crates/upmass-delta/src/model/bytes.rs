@@ -4,6 +4,7 @@
 //! group of 15 for each half of the byte. What a counter says is corrected by what counters
 //! with its probability and age were worth, and all are mixed.
 
+use super::bits::rates;
 use super::logistic::{STRETCH, squash};
 use super::mixer::Mixer;
 use super::range::Coding;
@@ -217,14 +218,9 @@ impl Bytes {
 
 fn updated(slot: Slot, bit: bool) -> Slot {
     const LIMIT: u16 = 15;
-    /// 65536 / (n + 1.5), not below a 20th.
+    /// Never slower than a 20th.
     const RATES: [i32; 16] = {
-        let mut rates = [0; 16];
-        let mut n = 0;
-        while n < 16 {
-            rates[n] = 2 * 65536 / (2 * n as i32 + 3);
-            n += 1;
-        }
+        let mut rates: [i32; 16] = rates();
         rates[15] = 65536 / 20;
         rates
     };
@@ -246,20 +242,11 @@ impl Slow {
     }
 
     fn update(&mut self, bit: bool) {
-        /// 65536 / (n + 1.5).
-        const RATES: [i64; 256] = {
-            let mut rates = [0; 256];
-            let mut n = 0;
-            while n < 256 {
-                rates[n] = 2 * 65536 / (2 * n as i64 + 3);
-                n += 1;
-            }
-            rates
-        };
+        const RATES: [i32; 256] = rates();
         let seen = self.0 & 1023;
         let one = i64::from(self.0 >> 10);
         let target = if bit { (1 << 22) - 1 } else { 0 };
-        let one = one + (((target - one) * RATES[(seen & 255) as usize]) >> 16);
+        let one = one + (((target - one) * i64::from(RATES[(seen & 255) as usize])) >> 16);
         self.0 = (one as u32) << 10 | (seen + 1).min(255);
     }
 }

@@ -110,7 +110,7 @@ const SOURCES: [(&str, &str); 14] = [
     ("made", include_str!("../src/machine/made.rs")),
     ("regions", include_str!("../src/machine/regions.rs")),
     ("field", include_str!("../src/machine/field.rs")),
-    ("scan", include_str!("../src/machine/scan.rs")),
+    ("scan", include_str!("../src/machine/scan/mod.rs")),
     ("bits", include_str!("../src/model/bits.rs")),
     ("bytes", include_str!("../src/model/bytes.rs")),
     ("range", include_str!("../src/model/range.rs")),

@@ -1,0 +1,237 @@
+//! Recipes of xz streams.
+
+use super::*;
+
+/// How an `.xz` stream was made by liblzma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Xz {
+    /// The checksum of each block.
+    pub check: XzCheck,
+    /// What the search does; its dictionary is beside.
+    pub preset: XzPreset,
+    /// The dictionary.
+    pub dict: XzDict,
+    /// Bits of context of literals and positions.
+    pub bits: XzBits,
+    /// What rewrites branches before.
+    pub filter: XzFilter,
+    /// How the content is cut.
+    pub blocks: XzBlocks,
+}
+
+/// The checksum of the blocks of an `.xz` stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum XzCheck {
+    /// `--check=none`.
+    None,
+    /// `--check=crc32`.
+    Crc32,
+    /// `--check=crc64`.
+    Crc64,
+    /// `--check=sha256`.
+    Sha256,
+}
+
+/// What distinguishes the presets of `xz` beside the dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct XzPreset(u8);
+
+impl XzPreset {
+    /// All that differ: `-0` to `-6`, `-3e`, `-6e`; the others have their search from one of these.
+    pub const ALL: [Self; 9] = [
+        Self(6),
+        Self(6 | EXTREME),
+        Self(0),
+        Self(1),
+        Self(2),
+        Self(3),
+        Self(4),
+        Self(5),
+        Self(3 | EXTREME),
+    ];
+
+    /// A preset from 0 to 6 (`-7` to `-9` search as 6), extreme only 3 and 6.
+    pub fn new(level: u8, is_extreme: bool) -> Option<Self> {
+        let preset = Self(level | if is_extreme { EXTREME } else { 0 });
+        Self::ALL.contains(&preset).then_some(preset)
+    }
+
+    /// The preset's number.
+    pub const fn level(self) -> u8 {
+        self.0 & !EXTREME
+    }
+
+    /// `-e`.
+    pub const fn is_extreme(self) -> bool {
+        self.0 & EXTREME != 0
+    }
+}
+
+const EXTREME: u8 = 0x10;
+
+/// The size of an LZMA2 dictionary, as `.xz` files write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct XzDict(u8);
+
+impl XzDict {
+    /// From 4 KiB (0) to 512 MiB (34); even numbers are powers of two, odd ones are 3/2 of the one
+    /// before.
+    pub const fn new(code: u8) -> Option<Self> {
+        if code <= MAX_XZ_DICT { Some(Self(code)) } else { None }
+    }
+
+    /// The number that is written.
+    pub const fn code(self) -> u8 {
+        self.0
+    }
+
+    /// Bytes.
+    pub const fn size(self) -> u32 {
+        (2 | (self.0 as u32 & 1)) << (self.0 / 2 + 11)
+    }
+}
+
+/// `lc`, `lp` and `pb` of LZMA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct XzBits(u8);
+
+impl XzBits {
+    /// What all presets have: lc 3, lp 0, pb 2.
+    pub const DEFAULT: Self = Self(2 * 45 + 3);
+
+    /// The byte of an LZMA2 chunk: `(pb * 5 + lp) * 9 + lc`, with lc + lp at most 4.
+    pub const fn new(byte: u8) -> Option<Self> {
+        let bits = Self(byte);
+        if byte < 225 && bits.lc() + bits.lp() <= 4 { Some(bits) } else { None }
+    }
+
+    /// The byte.
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Literal context bits.
+    pub const fn lc(self) -> u32 {
+        self.0 as u32 % 9
+    }
+
+    /// Literal position bits.
+    pub const fn lp(self) -> u32 {
+        self.0 as u32 / 9 % 5
+    }
+
+    /// Position bits.
+    pub const fn pb(self) -> u32 {
+        self.0 as u32 / 45
+    }
+}
+
+/// What rewrites branches before LZMA2, by its number in `.xz` files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum XzFilter {
+    /// Nothing.
+    None,
+    /// `--x86`.
+    X86,
+    /// `--powerpc`.
+    PowerPc,
+    /// `--arm`.
+    Arm,
+    /// `--armthumb`.
+    ArmThumb,
+    /// `--arm64`.
+    Arm64,
+    /// `--riscv`.
+    RiscV,
+}
+
+/// How `xz` cuts the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum XzBlocks {
+    /// One block that does not say how long it is: `-T1`, before xz 5.6.
+    Unsized,
+    /// One block that says how long it is, with room for no longer one.
+    One,
+    /// Blocks of so many bytes which say how long they are, the last or only one with room for
+    /// the length of a full one.
+    Of(u64),
+}
+
+impl XzCheck {
+    /// With their numbers in `.xz` files.
+    pub const ALL: [(u8, Self); 4] =
+        [(0, Self::None), (1, Self::Crc32), (4, Self::Crc64), (10, Self::Sha256)];
+}
+
+impl XzFilter {
+    /// With their numbers in `.xz` files; 0 is none.
+    pub const ALL: [(u8, Self); 7] = [
+        (0, Self::None),
+        (4, Self::X86),
+        (5, Self::PowerPc),
+        (7, Self::Arm),
+        (8, Self::ArmThumb),
+        (10, Self::Arm64),
+        (11, Self::RiscV),
+    ];
+}
+
+impl Xz {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let (blocks, size) = match self.blocks {
+            XzBlocks::Unsized => (0, None),
+            XzBlocks::One => (1, None),
+            XzBlocks::Of(size) => (2, Some(size)),
+        };
+        out.extend([
+            codes::XZ,
+            versions::LIBLZMA,
+            blocks << 4 | code_of(&XzCheck::ALL, &self.check),
+            self.preset.0,
+            self.dict.0,
+            self.bits.0,
+            code_of(&XzFilter::ALL, &self.filter),
+        ]);
+        if let Some(size) = size {
+            put_varint(out, size);
+        }
+    }
+
+    pub(super) fn read<R: Read>(input: &mut Reader<R>) -> upmass_format::Result<Self> {
+        Byte::read(input, "version of liblzma")?.expect(versions::LIBLZMA)?;
+        let (kind, check) = Byte::read(input, "blocks and check")?.halves();
+        let check = check.parse("a check: 0, 1, 4, 10", |code| by_code(&XzCheck::ALL, code))?;
+        let preset = Byte::read(input, "preset")?
+            .parse("0 to 6, 19, 22", |byte| XzPreset::new(byte & !EXTREME, byte & EXTREME != 0))?;
+        let dict = Byte::read(input, "dictionary")?.parse("0 to 34", XzDict::new)?;
+        let bits = Byte::read(input, "bits")?.parse("lc + lp at most 4", XzBits::new)?;
+        let filter = Byte::read(input, "filter")?;
+        let filter = filter.parse("a filter", |code| by_code(&XzFilter::ALL, code))?;
+        let blocks = match kind.value {
+            0 => XzBlocks::Unsized,
+            1 => XzBlocks::One,
+            2 => {
+                let offset = input.offset();
+                match input.number(MAX_XZ_BLOCK, "block")? {
+                    0 => {
+                        return Err(FormatError::Invalid {
+                            what: "block",
+                            offset,
+                            expected: "1 byte or more",
+                            found: "0".to_owned(),
+                        });
+                    }
+                    size => XzBlocks::Of(size),
+                }
+            }
+            _ => return Err(kind.refuse("0 to 2")),
+        };
+        Ok(Self { check, preset, dict, bits, filter, blocks })
+    }
+}
+
+/// The largest dictionary of xz as a code: 512 MiB.
+pub const MAX_XZ_DICT: u8 = 34;
+
+/// The largest block of xz: 1 GiB.
+pub const MAX_XZ_BLOCK: u64 = 1 << 30;

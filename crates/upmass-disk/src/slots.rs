@@ -66,6 +66,11 @@ impl Found {
         let to_write = places.into_iter().filter(|place| !is_as_expected(place)).collect();
         Ok(Self { layout, active, tables, to_write })
     }
+
+    /// The content of a slot of the disk that this was found on. `None` on a shorter one.
+    pub fn content(&self, disk: SharedDisk, slot: Slot) -> Option<SlotContent> {
+        Region::new(disk, self.layout.slot(slot).range).map(SlotContent)
+    }
 }
 
 impl SlotDisk {

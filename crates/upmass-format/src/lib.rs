@@ -18,6 +18,7 @@ pub mod patch;
 pub mod payload;
 pub mod release;
 pub mod rename;
+pub mod slot;
 pub mod tree;
 pub mod tree_edit;
 pub mod update;

@@ -8,15 +8,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use upmass_format::release::{BootKind, Release, System};
+use upmass_format::slot::{RELEASE_FILE, release_file};
 use upmass_format::tree::Directory;
 use upmass_format::{ObjectHasher, ReleaseId, TreePath};
 use upmass_store::Store;
 
 use crate::error::Context;
 use crate::{ImageError, Result, SlotFile, Source, lookup};
-
-/// The file that says which release a slot boots: its id and a line feed.
-pub const RELEASE_FILE: &str = "upmass-release";
 
 /// Machines by their number in PE headers: the loader in a system, and where firmware looks for
 /// it (UEFI 2.10, 3.5.1.1).
@@ -45,10 +43,7 @@ pub fn slot_files(
         Some(path) => vec![given_loader(path)?],
         None => loaders(&mut trees)?,
     };
-    files.push(SlotFile {
-        path: RELEASE_FILE.to_owned(),
-        source: Source::Bytes(format!("{id}\n").into_bytes()),
-    });
+    files.push(SlotFile { path: RELEASE_FILE.to_owned(), source: Source::Bytes(release_file(id)) });
     let names = entry_names(release);
     let default = &names[release.fallback];
     files.push(SlotFile {

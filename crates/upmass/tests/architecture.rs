@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-disk", &["upmass-format"]),
     ("upmass-delta", &["upmass-format"]),
     ("upmass-member", &["upmass-format"]),
+    ("upmass-boot", &["upmass-disk", "upmass-format"]),
     ("upmass-store", &["upmass-disk", "upmass-format"]),
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-image", &["upmass-store", "upmass-disk", "upmass-format"]),

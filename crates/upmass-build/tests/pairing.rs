@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use upmass_build::{Pairing, Why, pair};
 use upmass_disk::SimVolume;
-use upmass_format::release::{Component, InstallPath, Release, System};
+use upmass_format::release::{Changes, Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{Name, ReleaseId};
 use upmass_store::Store;
@@ -77,6 +77,7 @@ fn release(
         roots: vec![places[parts.len() - 1]],
         boot: Vec::new(),
         command_line: String::new(),
+        changes: Changes::default(),
     };
     let release = Release {
         machine: "test".to_owned(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::release::{Component, InstallPath, Release, System};
+use crate::release::{Changes, Component, InstallPath, Release, System};
 use crate::update::BasePrefix;
 use crate::wire::Reader;
 use crate::{FormatError, ReleaseId, Result, TreeId, TreePath};
@@ -126,6 +126,7 @@ pub fn release(kind: Kind, tree: TreeId) -> Release {
         roots: vec![0],
         boot: Vec::new(),
         command_line: String::new(),
+        changes: Changes::default(),
     };
     Release {
         machine: kind.word().into(),

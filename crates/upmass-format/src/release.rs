@@ -15,8 +15,10 @@ pub const MAGIC: [u8; 4] = *b"UPMR";
 /// The version of the encoding of a release whose components have no labels.
 pub const VERSION: u8 = 1;
 /// The version of the encoding of a release in which some component has labels. Every release
-/// has one encoding: that of the lowest version which can say it.
+/// has one encoding: that which has room for nothing that it does not say.
 pub const VERSION_LABELLED: u8 = 2;
+/// What a release in which some system says where changes go adds to its version.
+pub const WITH_CHANGES: u8 = 4;
 /// Longest encoding of a release; bounds what a device must hold of it.
 pub const MAX_RELEASE: u64 = 4 << 20;
 /// Longest machine type, name of a component or of a system, and label key.
@@ -79,6 +81,62 @@ pub struct System {
     pub boot: Vec<BootFile>,
     /// What the kernel is told.
     pub command_line: String,
+    /// What becomes of changes that the running system makes.
+    pub changes: Changes,
+}
+
+/// What becomes of changes to the directories that a running system changes; all others are
+/// read-only. It is for the initial RAM disk of Upmass: another one does as it likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    /// Those to `/etc`.
+    pub etc: Policy,
+    /// Those to `/var`.
+    pub var: Policy,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { etc: Policy::Fixed, var: Policy::Persistent }
+    }
+}
+
+/// What becomes of changes to a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Policy {
+    /// Nobody can make any.
+    Fixed,
+    /// They are forgotten with the next start.
+    Stateless,
+    /// They are kept on the data partition.
+    Persistent,
+}
+
+impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fixed, Self::Stateless, Self::Persistent];
+
+    /// The word for it in descriptions, reports and on the command line of the kernel.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Policy::Fixed => "fixed",
+            Policy::Stateless => "stateless",
+            Policy::Persistent => "persistent",
+        }
+    }
+
+    /// The policy of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.word() == word)
+    }
+
+    const fn tag(self) -> u8 {
+        match self {
+            Policy::Fixed => 1,
+            Policy::Stateless => 2,
+            Policy::Persistent => 3,
+        }
+    }
 }
 
 /// A file that the boot loader needs.
@@ -125,8 +183,8 @@ impl Release {
     pub fn skeleton(&self) -> io::Result<Vec<u8>> {
         let mut output = Writer::new(Vec::new());
         output.raw(&MAGIC)?;
-        let version = self.encoding_version();
-        output.raw(&[version])?;
+        let parts = self.parts();
+        output.raw(&[parts.version()])?;
         output.bytes(self.machine.as_bytes())?;
         output.varint(self.counter)?;
         write_labels(&mut output, &self.labels)?;
@@ -135,7 +193,7 @@ impl Release {
             output.bytes(component.name.as_bytes())?;
             output.bytes(component.install.0.as_bytes())?;
             write_indexes(&mut output, &component.references)?;
-            if version == VERSION_LABELLED {
+            if parts.labels {
                 write_labels(&mut output, &component.labels)?;
             }
         }
@@ -151,15 +209,18 @@ impl Release {
                 output.bytes(file.path.as_bytes())?;
             }
             output.bytes(system.command_line.as_bytes())?;
+            if parts.changes {
+                output.raw(&[system.changes.etc.tag(), system.changes.var.tag()])?;
+            }
         }
         output.varint(self.fallback as u64)?;
         Ok(output.into_inner())
     }
 
-    fn encoding_version(&self) -> u8 {
-        match self.components.iter().all(|component| component.labels.is_empty()) {
-            true => VERSION,
-            false => VERSION_LABELLED,
+    fn parts(&self) -> Parts {
+        Parts {
+            labels: self.components.iter().any(|component| !component.labels.is_empty()),
+            changes: self.systems.iter().any(|system| system.changes != Changes::default()),
         }
     }
 
@@ -209,6 +270,27 @@ impl Release {
     /// The index of a component.
     pub fn component(&self, name: &str) -> Option<usize> {
         self.components.binary_search_by(|component| component.name.as_str().cmp(name)).ok()
+    }
+}
+
+/// What an encoding has that not every release needs; its version says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parts {
+    labels: bool,
+    changes: bool,
+}
+
+impl Parts {
+    fn version(self) -> u8 {
+        let version = if self.labels { VERSION_LABELLED } else { VERSION };
+        version + if self.changes { WITH_CHANGES } else { 0 }
+    }
+
+    fn of_version(version: u8) -> Option<Self> {
+        let every = [false, true].map(|labels| [false, true].map(|changes| (labels, changes)));
+        let mut every =
+            every.into_iter().flatten().map(|(labels, changes)| Self { labels, changes });
+        every.find(|parts| parts.version() == version)
     }
 }
 
@@ -278,10 +360,10 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         });
     }
     let version = input.byte("release version")?;
-    if version != VERSION && version != VERSION_LABELLED {
+    let Some(parts) = Parts::of_version(version) else {
         let found = version.into();
         return Err(FormatError::Unknown { what: "release version", offset: 4, found });
-    }
+    };
     let machine = read_name(input, "machine type")?;
     let counter = input.varint("version counter")?;
     let labels = read_labels(input)?;
@@ -296,10 +378,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
         }
         let install = InstallPath(read_path(input, "install path")?);
         let references = read_indexes(input, count, "references")?;
-        let labels = match version {
-            VERSION_LABELLED => read_labels(input)?,
-            _ => BTreeMap::new(),
-        };
+        let labels = if parts.labels { read_labels(input)? } else { BTreeMap::new() };
         components.push(Component {
             name,
             install,
@@ -308,7 +387,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
             tree: TreeId::from_bytes([0; TreeId::LEN]),
         });
     }
-    if version == VERSION_LABELLED && components.iter().all(|each| each.labels.is_empty()) {
+    if parts.labels && components.iter().all(|each| each.labels.is_empty()) {
         let why = "some component must have a label";
         return Err(FormatError::NotCanonical { what: "release version", offset: 4, why });
     }
@@ -316,12 +395,16 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
     let mut systems: Vec<System> = Vec::new();
     for _ in 0..system_count {
         let offset = input.offset();
-        let system = read_system(input, count)?;
+        let system = read_system(input, count, parts)?;
         if systems.last().is_some_and(|last| last.name >= system.name) {
             let why = "systems must ascend by name";
             return Err(FormatError::NotCanonical { what: "system name", offset, why });
         }
         systems.push(system);
+    }
+    if parts.changes && systems.iter().all(|each| each.changes == Changes::default()) {
+        let why = "some system must say what becomes of changes";
+        return Err(FormatError::NotCanonical { what: "release version", offset: 4, why });
     }
     let offset = input.offset();
     let fallback = input.varint("fallback system")?;
@@ -336,7 +419,7 @@ fn read_skeleton<R: Read>(input: &mut Reader<R>) -> Result<Release> {
     Ok(Release { machine, counter, labels, components, systems, fallback: fallback as usize })
 }
 
-fn read_system<R: Read>(input: &mut Reader<R>, components: usize) -> Result<System> {
+fn read_system<R: Read>(input: &mut Reader<R>, components: usize, parts: Parts) -> Result<System> {
     let name = read_name(input, "system name")?;
     let labels = read_labels(input)?;
     let roots = read_indexes(input, components, "roots")?;
@@ -366,7 +449,18 @@ fn read_system<R: Read>(input: &mut Reader<R>, components: usize) -> Result<Syst
         boot.push(BootFile { kind, component, path });
     }
     let command_line = input.text(MAX_TEXT, "command line")?;
-    Ok(System { name, labels, roots, boot, command_line })
+    let changes = match parts.changes {
+        true => Changes { etc: read_policy(input)?, var: read_policy(input)? },
+        false => Changes::default(),
+    };
+    Ok(System { name, labels, roots, boot, command_line, changes })
+}
+
+fn read_policy<R: Read>(input: &mut Reader<R>) -> Result<Policy> {
+    let offset = input.offset();
+    let tag = input.byte("policy")?;
+    let known = Policy::ALL.into_iter().find(|policy| policy.tag() == tag);
+    known.ok_or(FormatError::Unknown { what: "policy", offset, found: tag.into() })
 }
 
 pub(crate) fn read_name<R: Read>(input: &mut Reader<R>, what: &'static str) -> Result<String> {

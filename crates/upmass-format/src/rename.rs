@@ -318,7 +318,7 @@ mod tests {
 
     use super::*;
     use crate::TreeId;
-    use crate::release::System;
+    use crate::release::{Changes, System};
 
     fn release(names: &[&str]) -> Release {
         let component = |(index, name): (usize, &&str)| Component {
@@ -334,6 +334,7 @@ mod tests {
             roots: vec![names.len() - 1],
             boot: Vec::new(),
             command_line: format!("init=/store/{}/init", names[0]),
+            changes: Changes::default(),
         };
         Release {
             machine: "buoy".to_owned(),

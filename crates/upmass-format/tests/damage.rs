@@ -68,7 +68,8 @@ fn a_tree_may_be_read_on_at_any_byte() {
 
 #[test]
 fn a_damaged_release_is_refused_or_another_release() {
-    for release in [samples::small_release(), samples::labelled_release()] {
+    let (labelled, changing) = (samples::labelled_release(), samples::changing_release());
+    for release in [samples::small_release(), labelled, changing] {
         let bytes = release.to_bytes().unwrap();
         check(&bytes, Cut::Refused, release_again);
     }
@@ -76,8 +77,8 @@ fn a_damaged_release_is_refused_or_another_release() {
 
 #[test]
 fn a_damaged_skeleton_is_refused_or_another_skeleton() {
-    let labelled = samples::labelled_release();
-    for release in [samples::small_release(), samples::store_like_release(), labelled] {
+    let (labelled, changing) = (samples::labelled_release(), samples::changing_release());
+    for release in [samples::small_release(), samples::store_like_release(), labelled, changing] {
         let bytes = release.skeleton().unwrap();
         check(&bytes, Cut::Refused, skeleton_again);
     }

@@ -14,7 +14,7 @@ use upmass_format::payload::{
     Demux, MAX_CHUNK, MAX_QUEUED, OldPlace, READ_AHEAD, STREAMS, Step, Stream, TreeSource,
     put_segment,
 };
-use upmass_format::release::{self, BootKind, Release};
+use upmass_format::release::{self, BootKind, Changes, Policy, Release};
 use upmass_format::rename::{self, Rename, Renames};
 use upmass_format::tree::{
     self, Child, Device, Directory, Meta, MtimePolicy, NORMALISED_MTIME, Node,
@@ -317,6 +317,7 @@ fn releases() {
         &[
             ("version without labels of components", release::VERSION.into()),
             ("version with labels of components", release::VERSION_LABELLED.into()),
+            ("more where a system says what becomes of changes", release::WITH_CHANGES.into()),
             ("release, bytes", release::MAX_RELEASE),
             ("machine type, name, label key, bytes", release::MAX_NAME as u64),
             ("label value, command line, bytes", release::MAX_TEXT as u64),
@@ -333,7 +334,24 @@ fn releases() {
     RELEASE.check_example("Worked example with labels of components", &bytes);
     assert_eq!(Release::read(&bytes[..]), Ok(labelled));
     check_front(RELEASE, &bytes, release::MAGIC, release::VERSION_LABELLED);
+    let changing = samples::changing_release();
+    let bytes = changing.to_bytes().unwrap();
+    RELEASE.check_example("Worked example with changes", &bytes);
+    assert_eq!(Release::read(&bytes[..]), Ok(changing));
+    assert_eq!(bytes[4], release::VERSION_LABELLED + release::WITH_CHANGES);
     assert!(RELEASE.0.contains(&format!("`{}` names it", release::LABEL_VERSION)));
+
+    let numbers: Vec<(&str, u64)> = Policy::ALL
+        .iter()
+        .map(|policy| {
+            let mut one = samples::changing_release();
+            one.systems[0].changes = Changes { etc: Policy::Stateless, var: *policy };
+            let bytes = one.skeleton().unwrap();
+            // Behind them is the number of the fallback.
+            (policy.word(), u64::from(bytes[bytes.len() - 2]))
+        })
+        .collect();
+    RELEASE.check_numbers("Changes", &numbers);
 
     let kinds = [BootKind::Kernel, BootKind::Initrd, BootKind::DeviceTree];
     let numbers: Vec<(&str, u64)> = kinds

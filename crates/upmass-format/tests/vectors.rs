@@ -40,6 +40,7 @@ fn releases() {
         ("release/small.bin", samples::small_release()),
         ("release/store-like.bin", samples::store_like_release()),
         ("release/labelled.bin", samples::labelled_release()),
+        ("release/changing.bin", samples::changing_release()),
     ] {
         let golden = vectors::golden(name, || release.to_bytes().unwrap());
         assert_eq!(Release::read(&golden[..]).as_ref(), Ok(&release), "{name}");

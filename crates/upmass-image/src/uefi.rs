@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use upmass_format::release::{BootKind, Release, System};
+use upmass_format::release::{BootKind, Changes, Release, System};
 use upmass_format::slot::{RELEASE_FILE, release_file};
 use upmass_format::tree::Directory;
 use upmass_format::{ObjectHasher, ReleaseId, TreePath};
@@ -25,6 +25,8 @@ const MACHINES: [(u16, &str, &str); 5] = [
     (0x01c2, "systemd-bootarm.efi", "BOOTARM.EFI"),
     (0x5064, "systemd-bootriscv64.efi", "BOOTRISCV64.EFI"),
 ];
+/// Time to read the last words of a kernel, in seconds.
+const PANIC_SECONDS: u32 = 10;
 const LOADERS: &str = "usr/lib/systemd/boot/efi";
 /// Longest loader; those of systemd have some 100 KiB.
 const MAX_LOADER: u64 = 16 << 20;
@@ -107,7 +109,7 @@ fn entry(
 }
 
 /// What the kernel is told: what the release says, `gpt` so that it uses the backup partition
-/// table when the primary one is damaged, and which system this is.
+/// table when the primary one is damaged, to start again after a panic, and which system this is.
 fn command_line(id: ReleaseId, system: &System) -> std::result::Result<String, String> {
     let mut words = Vec::new();
     let given = &system.command_line;
@@ -120,6 +122,10 @@ fn command_line(id: ReleaseId, system: &System) -> std::result::Result<String, S
     if !given.split_whitespace().any(|word| word == "gpt") {
         words.push("gpt".to_owned());
     }
+    // Linux stays as it is after a panic, unless it is told to start again; a trial must end.
+    if !given.split_whitespace().any(|word| word.starts_with("panic=")) {
+        words.push(format!("panic={PANIC_SECONDS}"));
+    }
     words.push(format!("upmass.release={id}"));
     let name = &system.name;
     if name.contains('"') {
@@ -129,6 +135,15 @@ fn command_line(id: ReleaseId, system: &System) -> std::result::Result<String, S
         true => format!("\"upmass.system={name}\""),
         false => format!("upmass.system={name}"),
     });
+    // What the initial RAM disk has to know and would do otherwise by itself.
+    let (changes, default) = (system.changes, Changes::default());
+    for (word, policy, default) in
+        [("etc", changes.etc, default.etc), ("var", changes.var, default.var)]
+    {
+        if policy != default {
+            words.push(format!("upmass.{word}={}", policy.word()));
+        }
+    }
     Ok(words.join(" "))
 }
 

@@ -18,7 +18,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use upmass_format::release::InstallPath;
+use upmass_format::release::{Changes, InstallPath};
 
 pub use self::error::{DescriptionError, Problem};
 pub use self::glob::PathPattern;
@@ -69,6 +69,7 @@ struct SystemDescription {
     /// In the order in which the loader takes the files.
     boot: Vec<BootDescription>,
     command_line: String,
+    changes: Changes,
 }
 
 /// Where a boot file is to be found.

@@ -199,7 +199,7 @@ fn the_boot_slot_has_the_loader_an_entry_for_each_system_and_one_kernel_for_both
     let lines: Vec<&str> = entry.lines().collect();
     assert_eq!(lines[..2], ["title main", "version 1.0"]);
     let release = release.trim();
-    let options = format!("options quiet gpt upmass.release={release} upmass.system=main");
+    let options = format!("options quiet gpt panic=10 upmass.release={release} upmass.system=main");
     assert_eq!(lines[4], options);
     for (line, word, original) in
         [(lines[2], "linux /", "main/boot/vmlinuz-6.1"), (lines[3], "initrd /", "main/boot/initrd")]

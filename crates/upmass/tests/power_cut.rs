@@ -9,7 +9,7 @@ use std::sync::Arc;
 use upmass_apply::{Limits, Received, Trust};
 use upmass_build::{Options, build_update};
 use upmass_disk::{Fault, FaultVolume, SimVolume, Survivors};
-use upmass_format::release::{Component, InstallPath, Release, System};
+use upmass_format::release::{Changes, Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{Name, ReleaseId};
 use upmass_store::Store;
@@ -185,6 +185,7 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         roots: vec![0, 1],
         boot: Vec::new(),
         command_line: String::new(),
+        changes: Changes::default(),
     };
     let release = Release {
         machine: "test".to_owned(),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use upmass_apply::{ApplyError, Limits, Received, Trust};
 use upmass_build::{Effort, Options, build_update};
 use upmass_disk::SimVolume;
-use upmass_format::release::{Component, InstallPath, Release, System};
+use upmass_format::release::{Changes, Component, InstallPath, Release, System};
 use upmass_format::tree::{Child, Directory, MAX_INLINE, Meta, MtimePolicy, Node};
 use upmass_format::{Name, ReleaseId, TreePath};
 use upmass_store::Store;
@@ -121,6 +121,7 @@ fn release(store: &Store, parts: &[Part], version: u64) -> ReleaseId {
         roots: vec![places[parts.len() - 1]],
         boot: Vec::new(),
         command_line: format!("init=/store/{}/init", full[0]),
+        changes: Changes::default(),
     };
     let release = Release {
         machine: "test".to_owned(),
@@ -252,6 +253,7 @@ fn entries_that_would_be_in_another_order_keep_their_names() {
             roots: vec![0, 1],
             boot: Vec::new(),
             command_line: String::new(),
+            changes: Changes::default(),
         };
         let release = Release {
             machine: "test".to_owned(),

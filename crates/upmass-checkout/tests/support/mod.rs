@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use upmass_checkout::{CheckoutError, Options, Report, checkout_system};
-use upmass_format::release::{Component, InstallPath, Release, System};
+use upmass_format::release::{Changes, Component, InstallPath, Release, System};
 use upmass_format::tree::{
     Child, Device, Directory, MAX_INLINE, Meta, Mtime, MtimePolicy, NORMALISED_MTIME, Node, Xattr,
 };
@@ -128,6 +128,7 @@ pub fn system(name: &str, roots: Vec<usize>) -> System {
         roots,
         boot: Vec::new(),
         command_line: String::new(),
+        changes: Changes::default(),
     }
 }
 

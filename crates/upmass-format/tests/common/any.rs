@@ -6,7 +6,9 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
-use upmass_format::release::{BootFile, BootKind, Component, InstallPath, Release, System};
+use upmass_format::release::{
+    BootFile, BootKind, Changes, Component, InstallPath, Policy, Release, System,
+};
 use upmass_format::tree::{Child, Device, Directory, Meta, Mtime, MtimePolicy, Node, Xattr};
 use upmass_format::tree_edit::{Content, Edit, EditHead, NewNode, OldNames};
 use upmass_format::update::{BasePrefix, Extension, FrameDigest, Front, Header, HeaderSignature};
@@ -224,15 +226,23 @@ fn system(name: String, count: usize) -> impl Strategy<Value = System> {
         path,
     });
     let boot = vec(file, 0..4);
-    (labels(), indexes(count), boot, "(?s).{0,60}").prop_map(
-        move |(labels, roots, boot, command_line)| System {
+    (labels(), indexes(count), boot, "(?s).{0,60}", changes()).prop_map(
+        move |(labels, roots, boot, command_line, changes)| System {
             name: name.clone(),
             labels,
             roots,
             boot,
             command_line,
+            changes,
         },
     )
+}
+
+/// Most systems say nothing of changes.
+fn changes() -> impl Strategy<Value = Changes> {
+    let policy = || (0..Policy::ALL.len()).prop_map(|index| Policy::ALL[index]);
+    let said = (policy(), policy()).prop_map(|(etc, var)| Changes { etc, var });
+    prop_oneof![9 => Just(Changes::default()), 1 => said]
 }
 
 pub fn front() -> impl Strategy<Value = Front> {

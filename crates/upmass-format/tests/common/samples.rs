@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use upmass_format::patch;
 use upmass_format::payload::{OldPlace, Step, TreeSource};
-use upmass_format::release::{BootFile, BootKind, Component, InstallPath, Release, System};
+use upmass_format::release::{
+    BootFile, BootKind, Changes, Component, InstallPath, Policy, Release, System,
+};
 use upmass_format::rename::{Rename, Renames};
 use upmass_format::tree::{Child, Device, Directory, Meta, Mtime, Node, Xattr};
 use upmass_format::tree_edit::{Content, Edit, NewNode};
@@ -166,6 +168,7 @@ pub fn small_release() -> Release {
                 roots: vec![0],
                 boot: vec![kernel(1)],
                 command_line: "ro quiet".into(),
+                changes: Changes::default(),
             },
             System {
                 name: "rescue".into(),
@@ -173,6 +176,7 @@ pub fn small_release() -> Release {
                 roots: vec![1],
                 boot: vec![kernel(1)],
                 command_line: "ro".into(),
+                changes: Changes::default(),
             },
         ],
         fallback: 1,
@@ -188,6 +192,14 @@ pub fn labelled_release() -> Release {
     release.systems.truncate(1);
     release.systems[0].boot.clear();
     release.fallback = 0;
+    release
+}
+
+/// The third worked example of `spec/release.md`: a system that keeps changes to `/etc`, and a
+/// component with a label.
+pub fn changing_release() -> Release {
+    let mut release = labelled_release();
+    release.systems[0].changes.etc = Policy::Persistent;
     release
 }
 
@@ -224,6 +236,7 @@ pub fn store_like_release() -> Release {
                 file(BootKind::DeviceTree, "dtbs/board.dtb"),
             ],
             command_line: "init=/nix/store/x/init".into(),
+            changes: Changes::default(),
         }],
         fallback: 0,
     }

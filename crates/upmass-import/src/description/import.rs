@@ -116,6 +116,7 @@ impl Import<'_> {
                 roots: ascending(&mut described.components.iter().flat_map(|root| &roots[*root])),
                 boot: Vec::new(),
                 command_line: described.command_line.clone(),
+                changes: described.changes,
             };
             let view = View::new(&trees, &release, release.closure(&system));
             systems.push(System { boot: find_boot_files(&view, described)?, ..system });

@@ -8,7 +8,7 @@ use upmass_format::release::{InstallPath, LABEL_VERSION};
 use super::error::{Fault, Problem};
 use super::resolve::{self, NamedComponent, NamedSystem};
 use super::table::{Table, Value, line_at};
-use super::values::{boot, labels, name, nix_labels, options, text};
+use super::values::{boot, changes, labels, name, nix_labels, options, text};
 use super::{ComponentDescription, Description, Source, SystemDescription};
 use crate::{NixSource, TarSource};
 
@@ -136,6 +136,8 @@ impl Reader<'_> {
             "initrd",
             "dtb",
             "cmdline",
+            "etc",
+            "var",
             "labels",
         ])?;
         let line = value.line;
@@ -177,7 +179,9 @@ impl Reader<'_> {
         };
         let labels = labels(&table)?;
         let boot = boot(&table)?;
-        let system = SystemDescription { name, labels, components: Vec::new(), boot, command_line };
+        let changes = changes(&table)?;
+        let system =
+            SystemDescription { name, labels, components: Vec::new(), boot, command_line, changes };
         Ok(NamedSystem { line, system, components })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use upmass_format::release::{BootKind, MAX_NAME, MAX_TEXT};
+use upmass_format::release::{BootKind, Changes, MAX_NAME, MAX_TEXT, Policy};
 use upmass_format::tree::MtimePolicy;
 
 use super::error::Fault;
@@ -91,6 +91,20 @@ pub(super) fn boot(table: &Table<'_>) -> Result<Vec<BootDescription>, Fault> {
     }
     dtb.iter().try_for_each(|value| take(BootKind::DeviceTree, value))?;
     Ok(boot)
+}
+
+/// What becomes of changes to `/etc` and `/var`.
+pub(super) fn changes(table: &Table<'_>) -> Result<Changes, Fault> {
+    let policy = |key: &str, default: Policy| match table.get(key) {
+        Some(value) => {
+            let expected = "\"fixed\", \"stateless\" or \"persistent\"";
+            let word = value.string(expected)?;
+            Policy::of_word(word).ok_or_else(|| value.wrong(expected, format!("{word:?}")))
+        }
+        None => Ok(default),
+    };
+    let Changes { etc, var } = Changes::default();
+    Ok(Changes { etc: policy("etc", etc)?, var: policy("var", var)? })
 }
 
 /// The table "labels", where there is one.

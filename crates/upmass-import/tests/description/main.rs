@@ -14,7 +14,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use upmass_format::release::{BootKind, Release};
+use upmass_format::release::{BootKind, Changes, Policy, Release};
 
 use upmass_format::tree::MtimePolicy;
 

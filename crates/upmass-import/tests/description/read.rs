@@ -49,6 +49,8 @@ fn everything_that_can_be_said_arrives_in_the_release() {
         initrd = ["/boot/ucode.img", "/boot/initrd.img-6.[0-9]"]
         dtb = "/boot/*.dtb"
         cmdline = "root=LABEL=system ro"
+        etc = "persistent"
+        var = "stateless"
         [system.labels]
         role = "web server"
 
@@ -101,6 +103,8 @@ fn everything_that_can_be_said_arrives_in_the_release() {
     );
     let [rescue, web] = &*release.systems else { panic!("{:?}", release.systems) };
     assert_eq!((rescue.name.as_str(), web.name.as_str(), release.fallback), ("rescue", "web", 0));
+    assert_eq!(rescue.changes, Changes::default());
+    assert_eq!(web.changes, Changes { etc: Policy::Persistent, var: Policy::Stateless });
     assert_eq!((&*rescue.roots, &*web.roots), (&[0][..], &[0, 2][..]));
     assert_eq!(boot(&release, 0), [(BootKind::Kernel, "base", "boot/vmlinuz-6.1".to_owned())]);
     assert_eq!(

@@ -20,7 +20,7 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &format!("{SMALL}initramfs = \"/initrd\"\n"),
         "release.toml:6: unknown key \"initramfs\" in system \"main\"; known are name, components, \
-         source, mtimes, owners, kernel, initrd, dtb, cmdline, labels",
+         source, mtimes, owners, kernel, initrd, dtb, cmdline, etc, var, labels",
     );
     check_refused(
         &SMALL.replace("dir =", "directory ="),
@@ -75,7 +75,7 @@ fn what_is_missing_is_told_with_an_example() {
 fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
     let value = |key: &str, value: &str, message: &str| {
         let text = match key {
-            "kernel" | "initrd" | "dtb" | "cmdline" | "mtimes" | "owners" => {
+            "kernel" | "initrd" | "dtb" | "cmdline" | "mtimes" | "owners" | "etc" => {
                 let kernel = if matches!(key, "initrd" | "dtb") { "kernel = \"/k\"\n" } else { "" };
                 format!("{SMALL}{kernel}{key} = {value}\n")
             }
@@ -129,6 +129,11 @@ fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
         "cmdline",
         "\"a\\nb\"",
         "system \"main\": expected one line of text, without control characters, found \"a\\nb\"",
+    );
+    value(
+        "etc",
+        "\"keep\"",
+        "system \"main\": expected \"fixed\", \"stateless\" or \"persistent\", found \"keep\"",
     );
     check_refused(
         &format!("{SMALL}cmdline = \"{}\"\n", "x".repeat(4097)),

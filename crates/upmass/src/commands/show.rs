@@ -1,7 +1,7 @@
 //! `upmass show`
 
 use serde_json::json;
-use upmass_format::release::{Release, System};
+use upmass_format::release::{Changes, Release, System};
 
 use crate::arguments::Show;
 use crate::{Outcome, output, releases};
@@ -34,6 +34,8 @@ pub fn run(arguments: &Show) -> Outcome {
                     "components": system.roots.iter().map(name).collect::<Vec<_>>(),
                     "boot": boot(&release, system),
                     "cmdline": system.command_line,
+                    "etc": system.changes.etc.word(),
+                    "var": system.changes.var.word(),
                 })
             })
             .collect();
@@ -60,6 +62,8 @@ pub fn run(arguments: &Show) -> Outcome {
             output::line(&format!("  {:8} {}:{}", text("kind"), text("component"), text("path")))?;
         }
         output::line(&format!("  cmdline  {}", system.command_line))?;
+        let Changes { etc, var } = system.changes;
+        output::line(&format!("  changes  /etc {}, /var {}", etc.word(), var.word()))?;
         for index in release.closure(system) {
             let component = &release.components[index];
             let tree = &component.tree.short();

@@ -45,14 +45,39 @@ pub(crate) fn renames(old: &Release, new: &Release, pairing: &Pairing) -> Rename
         }
         renames.push((index, rename));
     }
-    let table = Renames::new(renames);
-    // Two components may have one hash, or names become one: then nothing is renamed.
+    let mut kept = Vec::new();
+    keep_valid(old, &mut kept, &renames, &mut { MAX_CHECKS });
+    Renames::new(kept)
+}
+
+/// Adds to the table what makes a valid one together with what is in it. Two components may have one
+/// hash, or names become one: then the later entry stays out, and all others are there.
+fn keep_valid(
+    old: &Release,
+    kept: &mut Vec<(usize, Rename)>,
+    more: &[(usize, Rename)],
+    checks: &mut usize,
+) {
+    if more.is_empty() || *checks == 0 {
+        return;
+    }
+    *checks -= 1;
+    let table = Renames::new([&kept[..], more].concat());
     let is_valid = table.tokens(old).is_ok_and(|tokens| {
         let renamer = Renamer::new(tokens);
         table.release(old, &|text| renamer.rename(text)).is_ok()
     });
-    if is_valid { table } else { Renames::default() }
+    if is_valid {
+        kept.extend_from_slice(more);
+    } else if more.len() > 1 {
+        let (first, second) = more.split_at(more.len() / 2);
+        keep_valid(old, kept, first, checks);
+        keep_valid(old, kept, second, checks);
+    }
 }
+
+/// So many tables are tried at most, however many entries do not go together.
+const MAX_CHECKS: usize = 1 << 12;
 
 /// The objects of the old release, renamed.
 #[derive(Clone, Copy)]
@@ -159,5 +184,82 @@ impl Sink for Hashed {
 
     fn write_zeros(&mut self, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::pairing::{Pair, Why};
+    use upmass_format::TreeId;
+    use upmass_format::release::{Changes, Component, InstallPath, System};
+
+    fn release(names: &[String]) -> Release {
+        let component = |name: &String| Component {
+            name: name.clone(),
+            install: InstallPath::new(format!("/store/{name}").as_bytes()).unwrap(),
+            references: Vec::new(),
+            labels: BTreeMap::new(),
+            tree: TreeId::from_bytes([0; 32]),
+        };
+        let system = System {
+            name: "main".to_owned(),
+            labels: BTreeMap::new(),
+            roots: (0..names.len()).collect(),
+            boot: Vec::new(),
+            command_line: String::new(),
+            changes: Changes::default(),
+        };
+        Release {
+            machine: "buoy".to_owned(),
+            counter: 1,
+            labels: BTreeMap::new(),
+            components: names.iter().map(component).collect(),
+            systems: vec![system],
+            fallback: 0,
+        }
+    }
+
+    /// The components that are renamed when those of the first list become those of the second.
+    fn renamed(names: &[(String, String)]) -> Vec<usize> {
+        let (old, new): (Vec<String>, Vec<String>) = names.iter().cloned().unzip();
+        let pairs = (0..names.len()).map(|at| Pair { old: at, new: at, why: Why::SameName });
+        let pairing = Pairing { pairs: pairs.collect(), bases: Vec::new() };
+        let (old, new) = (release(&old), release(&new));
+        let table = renames(&old, &new, &pairing);
+        assert!(table.tokens(&old).is_ok(), "what is left is valid");
+        (0..names.len()).filter(|at| table.has(*at)).collect()
+    }
+
+    fn name(digit: char, rest: &str) -> String {
+        format!("{}-{rest}", digit.to_string().repeat(32))
+    }
+
+    #[test]
+    fn of_two_components_with_one_hash_the_second_is_not_renamed_and_all_others_are() {
+        let names: Vec<(String, String)> = ["0a", "1b", "1c", "2d", "3e", "3f", "4g"]
+            .iter()
+            .enumerate()
+            .map(|(at, old)| {
+                let (digit, rest) = old.split_at(1);
+                let digits = b"56789abcd";
+                (name(digit.chars().next().unwrap(), rest), name(char::from(digits[at]), rest))
+            })
+            .collect();
+        assert_eq!(renamed(&names), [0, 1, 3, 4, 6]);
+    }
+
+    #[test]
+    fn a_component_does_not_get_the_name_that_another_has() {
+        let names = [
+            (name('0', "a"), name('5', "a")),
+            // Renamed, it is what the next one is called.
+            (name('1', "b"), name('2', "b")),
+            (name('2', "b"), name('2', "b")),
+            (name('3', "c"), name('6', "c")),
+        ];
+        assert_eq!(renamed(&names), [0, 3]);
     }
 }

@@ -132,6 +132,11 @@ impl Renames {
         self.0.iter().any(|(_, rename)| !matches!(rename, Rename::Name(_)))
     }
 
+    /// Whether an old component is renamed.
+    pub fn has(&self, component: usize) -> bool {
+        self.0.iter().any(|(index, _)| *index == component)
+    }
+
     /// How many components are renamed.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -28,6 +28,9 @@ mod trees;
 
 pub use engine::{Applied, Outcome, Progress};
 pub use error::{ApplyError, Blame, Result};
-pub use inspect::{ComponentCost, Inspection, ObjectKind, inspect, inspect_alone};
+pub use inspect::{
+    ComponentCost, FileCost, Inspection, ObjectKind, Origin, inspect, inspect_alone,
+};
 pub use patch::{Patch, PatchError};
 pub use received::{Fitting, Limits, Received, Trust, UpdateFile, Verified};
+pub use upmass_delta::Section;

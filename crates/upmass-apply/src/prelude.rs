@@ -80,6 +80,11 @@ impl<'a> Segment<'a> {
         Ok(Some(Self { demux, program, edits, patches, hashes, recipes: Vec::new() }))
     }
 
+    /// Counts what patches spend on each section.
+    pub(crate) fn measuring(self) -> Self {
+        Self { patches: self.patches.measuring(), ..self }
+    }
+
     /// Compressed bytes of each stream that were read so far.
     pub(crate) fn sizes(&self) -> [u64; STREAMS] {
         self.demux.borrow().sizes()

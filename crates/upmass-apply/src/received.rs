@@ -137,6 +137,16 @@ impl<'a> Received<'a> {
         (self.file, &self.front)
     }
 
+    /// Checks that the file has as many bytes as its header says.
+    pub(crate) fn check_length(&self) -> Result<()> {
+        let found = self.file.len().map_err(ApplyError::Read)?;
+        let expected = self.front.file_len();
+        match found == expected {
+            true => Ok(()),
+            false => Err(ApplyError::Length { found, expected }),
+        }
+    }
+
     /// The keys that claim to have signed it.
     pub fn claimed_signers(&self) -> Vec<KeyId> {
         self.front.signatures.iter().map(|signature| KeyId::new(signature.key)).collect()
@@ -167,11 +177,7 @@ impl<'a> Received<'a> {
                 },
             });
         }
-        let found = self.file.len().map_err(ApplyError::Read)?;
-        let expected = self.front.file_len();
-        if found != expected {
-            return Err(ApplyError::Length { found, expected });
-        }
+        self.check_length()?;
         Ok(Verified { file: self.file, front: self.front, signed_by })
     }
 }

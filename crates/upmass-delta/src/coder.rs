@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::patch::{self, Base, Sink};
-use crate::{Result, modelled};
+use crate::{Result, Section, modelled};
 
 /// Coder 1: copies with residues, each stream compressed by LZMA or stored
 /// (`crates/upmass-format/spec/coder-lzma.md`).
@@ -37,6 +37,22 @@ impl<R: Read> Decoder<R> {
         match self {
             Self::Lzma(decoder) => decoder.patch(base, len, sink),
             Self::Model(decoder) => decoder.patch(base, len, sink),
+        }
+    }
+
+    /// Counts what is spent on each section from the first object on, where the coder knows it.
+    pub fn measuring(self) -> Self {
+        match self {
+            Self::Lzma(decoder) => Self::Lzma(decoder),
+            Self::Model(decoder) => Self::Model(decoder.measuring()),
+        }
+    }
+
+    /// Bits spent on each of [`Section::ALL`] so far; all zero of a coder that does not know it.
+    pub fn spent(&self) -> [f64; Section::ALL.len()] {
+        match self {
+            Self::Lzma(_) => Default::default(),
+            Self::Model(decoder) => decoder.spent(),
         }
     }
 

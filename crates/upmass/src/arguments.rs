@@ -49,6 +49,11 @@ pub enum Command {
     Checkout(Checkout),
     /// Say what is in an update file, and what takes its bytes
     Inspect(Inspect),
+    /// Show what takes the bytes of an update or of a release, and why
+    ///
+    /// Prints causes and the costliest files; with -o writes a page to look at: a map, and a list
+    /// to search in. It is one file, needs no network, and opens in any browser.
+    Report(Report),
     /// Say what differs between two releases, file by file
     Diff(Diff),
     /// List the files of a release
@@ -258,6 +263,20 @@ pub struct Inspect {
     /// A store that has the base, so that costs can be told by component
     #[arg(long, value_name = "DIR", env = "UPMASS_STORE")]
     pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// An update file, whose base is in the store, or a release
+    #[arg(value_name = "UPDATE|RELEASE")]
+    pub what: String,
+    /// The page to write (HTML)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArgument,
     #[command(flatten)]
     pub json: JsonArgument,
 }

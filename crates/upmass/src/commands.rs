@@ -15,6 +15,7 @@ mod ls;
 mod patch;
 mod release;
 mod remove;
+mod report;
 mod show;
 mod update;
 
@@ -37,6 +38,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

@@ -1,5 +1,6 @@
 //! Results on stdout: text for people, or one JSON object.
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
@@ -27,6 +28,24 @@ pub fn json(fields: Value) -> Outcome {
 pub fn streams(bytes: &[u64; STREAMS]) -> Value {
     let by_word = Stream::ALL.iter().zip(bytes);
     by_word.map(|(stream, bytes)| (stream.word().to_owned(), Value::from(*bytes))).collect()
+}
+
+/// Writes a file, which replaces one of that name. Writes beside the name first, so that a file of
+/// that name is always whole.
+pub fn file(path: &Path, parts: &[&[u8]]) -> Outcome {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    File::create(partial)
+        .and_then(|mut file| {
+            parts.iter().try_for_each(|part| file.write_all(part))?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(partial, path))
+        .map_err(|error| {
+            let _ = fs::remove_file(partial);
+            Failure::io("write", path, error)
+        })
 }
 
 /// Prints one line.

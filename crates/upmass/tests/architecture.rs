@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-sign",
         ],
     ),
+    ("upmass-report", &["upmass-apply", "upmass-store", "upmass-format"]),
     (
         "upmass",
         &[
@@ -49,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-format",
             "upmass-image",
             "upmass-import",
+            "upmass-report",
             "upmass-sign",
             "upmass-store",
         ],

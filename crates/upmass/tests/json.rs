@@ -58,6 +58,7 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
             "spent",
         ],
     );
+    check(&["report", "u.upm", "--store", "host"], &["report"]);
     check(
         &["inspect", "u.upm", "--store", "host"],
         &[

@@ -93,6 +93,30 @@ pub(crate) struct RangeDecoder<R> {
     code: u32,
     beyond: u32,
     error: Option<io::Error>,
+    /// Only when somebody wants to know.
+    spent: Option<Box<Spent>>,
+}
+
+/// What bits were spent on, in bits; for reports only.
+#[derive(Clone)]
+struct Spent {
+    section: Section,
+    bits: [f64; Section::ALL.len()],
+}
+
+impl Spent {
+    fn new() -> Self {
+        Self { section: Section::Control, bits: Default::default() }
+    }
+
+    /// A bit that had this probability of 65536.
+    fn add(&mut self, probability: u32) {
+        /// Bits that a bit of this probability of 4096 costs.
+        static COST: std::sync::LazyLock<Vec<f32>> = std::sync::LazyLock::new(|| {
+            (0..=4096u16).map(|p| 12.0 - (f32::from(p) + 0.5).log2()).collect()
+        });
+        self.bits[self.section as usize] += f64::from(COST[(probability >> 4) as usize]);
+    }
 }
 
 /// Length of the input buffer; a decoder may be ahead by as much.
@@ -102,7 +126,27 @@ impl<R: Read> RangeDecoder<R> {
     /// Reads the first bytes when the first bit is asked for.
     pub(crate) fn new(input: R) -> Self {
         let buffer = Vec::with_capacity(INPUT);
-        Self { input, buffer, position: 0, read: 0, range: 0, code: 0, beyond: 0, error: None }
+        Self {
+            input,
+            buffer,
+            position: 0,
+            read: 0,
+            range: 0,
+            code: 0,
+            beyond: 0,
+            error: None,
+            spent: None,
+        }
+    }
+
+    /// Counts from now on what bits are spent on.
+    pub(crate) fn measure(&mut self) {
+        self.spent.get_or_insert_with(|| Box::new(Spent::new()));
+    }
+
+    /// Bits spent on each section since [`Self::measure`].
+    pub(crate) fn spent(&self) -> [f64; Section::ALL.len()] {
+        self.spent.as_ref().map_or_else(Default::default, |spent| spent.bits)
     }
 
     /// How many bytes were used up so far.
@@ -165,6 +209,9 @@ impl<R: Read> Coding for RangeDecoder<R> {
         }
         let bound = (self.range >> PRECISION) * one;
         let bit = self.code < bound;
+        if let Some(spent) = &mut self.spent {
+            spent.add(if bit { one } else { (1 << PRECISION) - one });
+        }
         if bit {
             self.range = bound;
         } else {
@@ -178,6 +225,12 @@ impl<R: Read> Coding for RangeDecoder<R> {
         bit
     }
 
+    fn section(&mut self, section: Section) {
+        if let Some(spent) = &mut self.spent {
+            spent.section = section;
+        }
+    }
+
     fn failed(&self) -> bool {
         self.error.is_some()
     }
@@ -188,7 +241,7 @@ pub(crate) use encode::RangeEncoder;
 
 #[cfg(feature = "encoder")]
 mod encode {
-    use super::{Coding, PRECISION, Section, TOP};
+    use super::{Coding, PRECISION, Section, Spent, TOP};
 
     /// Writes bits.
     #[derive(Clone)]
@@ -199,8 +252,7 @@ mod encode {
         cache: Option<u8>,
         pending: u64,
         out: Vec<u8>,
-        section: Section,
-        spent: [f64; Section::ALL.len()],
+        spent: Spent,
     }
 
     impl RangeEncoder {
@@ -211,14 +263,13 @@ mod encode {
                 cache: None,
                 pending: 0,
                 out: Vec::new(),
-                section: Section::Control,
-                spent: Default::default(),
+                spent: Spent::new(),
             }
         }
 
         /// Bits spent on each section.
         pub(crate) fn spent(&self) -> [f64; Section::ALL.len()] {
-            self.spent
+            self.spent.bits
         }
 
         /// Bytes of the stream after which a decoder has all that was coded so far.
@@ -276,8 +327,7 @@ mod encode {
         fn bit(&mut self, one: u32, bit: bool) -> bool {
             debug_assert!((1..1 << PRECISION).contains(&one));
             let bound = (self.range >> PRECISION) * one;
-            let probability = if bit { one } else { (1 << PRECISION) - one };
-            self.spent[self.section as usize] += f64::from(COST[(probability >> 4) as usize]);
+            self.spent.add(if bit { one } else { (1 << PRECISION) - one });
             if bit {
                 self.range = bound;
             } else {
@@ -292,12 +342,7 @@ mod encode {
         }
 
         fn section(&mut self, section: Section) {
-            self.section = section;
+            self.spent.section = section;
         }
     }
-
-    /// Bits that a bit of this probability of 4096 costs; for reports only.
-    static COST: std::sync::LazyLock<Vec<f32>> = std::sync::LazyLock::new(|| {
-        (0..=4096u16).map(|p| 12.0 - (f32::from(p) + 0.5).log2()).collect()
-    });
 }

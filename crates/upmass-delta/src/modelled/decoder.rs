@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::learned::Learned;
 use super::models::Models;
 use super::object;
-use crate::model::range::RangeDecoder;
+use crate::model::range::{RangeDecoder, Section};
 use crate::patch::{Base, Sink};
 use crate::{DeltaError, Result};
 use upmass_format::FormatError;
@@ -13,6 +13,7 @@ use upmass_format::FormatError;
 /// Executes patches of coder 2, one object after the other.
 pub struct Decoder<R> {
     state: State<R>,
+    measures: bool,
 }
 
 /// How much a decoder remembers: what the stream says first.
@@ -72,7 +73,20 @@ impl Sizes {
 impl<R: Read> Decoder<R> {
     /// Takes the coded stream, of which nothing is read yet.
     pub fn new(input: R) -> Self {
-        Self { state: State::Waiting(Some(input)) }
+        Self { state: State::Waiting(Some(input)), measures: false }
+    }
+
+    /// Counts from the first object on what is spent on each section, for reports; takes time.
+    pub fn measuring(self) -> Self {
+        Self { measures: true, ..self }
+    }
+
+    /// Bits spent on each of [`Section::ALL`] so far, where that is counted.
+    pub fn spent(&self) -> [f64; Section::ALL.len()] {
+        match &self.state {
+            State::Open(open) if self.measures => open.coding.spent(),
+            _ => Default::default(),
+        }
     }
 
     /// How many bytes of the stream were used up so far.
@@ -102,7 +116,10 @@ impl<R: Read> Decoder<R> {
             })?;
             let sizes = Sizes::read(&mut input).map_err(stream_error)?;
             let models = Models::new(sizes);
-            let coding = RangeDecoder::new(input);
+            let mut coding = RangeDecoder::new(input);
+            if self.measures {
+                coding.measure();
+            }
             self.state = State::Open(Box::new(Open { models, learned: Learned::new(), coding }));
         }
         let State::Open(open) = &mut self.state else { unreachable!("opened above") };

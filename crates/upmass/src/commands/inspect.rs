@@ -40,9 +40,9 @@ fn print_json(received: &Received<'_>, inspection: &Inspection) -> Outcome {
                 json!({
                     "name": component.name,
                     "metadata": component.metadata.round() as u64,
-                    "new": kind(&component.whole),
-                    "patched": kind(&component.patched),
-                    "renamed": kind(&component.renamed),
+                    "new": kind(&component.whole()),
+                    "patched": kind(&component.patched()),
+                    "renamed": kind(&component.renamed()),
                 })
             })
             .collect::<Vec<_>>()
@@ -126,9 +126,9 @@ fn print_text(received: &Received<'_>, inspection: &Inspection) -> Outcome {
         };
         row(component.metadata, format!("{}: metadata", component.name));
         for (kind, what) in [
-            (component.renamed, "renamed"),
-            (component.patched, "from old ones"),
-            (component.whole, "new"),
+            (component.renamed(), "renamed"),
+            (component.patched(), "from old ones"),
+            (component.whole(), "new"),
         ] {
             let (count, bytes) = (output::bytes(kind.count), output::bytes(kind.bytes));
             let text = format!("{}: {count} files of {bytes} bytes, {what}", component.name);

@@ -1,9 +1,5 @@
 //! `upmass update`
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-
 use serde_json::json;
 use upmass_build::{Built, Options, build_update};
 
@@ -41,26 +37,9 @@ pub fn run(arguments: &Update) -> Outcome {
         bar.set_position(progress.done);
     })?;
     bar.finish_and_clear();
-    write(&arguments.output, &built)?;
+    let front = built.front.to_bytes();
+    output::file(&arguments.output, &[&front, &built.payload])?;
     report(arguments, &built)
-}
-
-/// Writes beside the final name and renames, so that a file of that name is always whole.
-fn write(path: &Path, built: &Built) -> Outcome {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = Path::new(&partial);
-    File::create(partial)
-        .and_then(|mut file| {
-            file.write_all(&built.front.to_bytes())?;
-            file.write_all(&built.payload)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(partial, path))
-        .map_err(|error| {
-            let _ = fs::remove_file(partial);
-            Failure::io("write", path, error)
-        })
 }
 
 fn report(arguments: &Update, built: &Built) -> Outcome {

@@ -1,19 +1,23 @@
-//! What is in an update: bytes by stream, and, where its base is at hand, by component and by
-//! kind.
+//! What is in an update: bytes by stream, and, where its base is at hand, by component and file.
 
+mod head;
+mod walk;
+
+use upmass_delta::Section;
+use upmass_format::TreePath;
 use upmass_format::payload::{Demux, STREAMS, Step, Stream};
 use upmass_format::release::Release;
 use upmass_store::Store;
 
+use self::head::Head;
+use self::walk::{Met, OldPaths, Walked, walk};
 use crate::engine::Nothing;
 use crate::frames::{Failure, Frames};
 use crate::members::{expanded, read_step};
-use crate::objects::Discard;
-use crate::plan::Remembered;
-use crate::prelude::{Prelude, Segment, TreeBase, expect_end};
+use crate::prelude::{Segment, expect_end};
 use crate::received::Received;
 use crate::renaming::{Room, renamed};
-use crate::trees::{FileObject, NewObjects, OldRelease, edit_tree, rename_tree};
+use crate::trees::OldRelease;
 use crate::{ApplyError, Result};
 use upmass_disk::ReadAt;
 
@@ -33,30 +37,86 @@ pub struct Inspection {
 }
 
 /// What one component costs.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ComponentCost {
     /// Its name.
     pub name: String,
-    /// Edits of its tree: bytes that they take in the file.
+    /// The component of the base that its tree comes from.
+    pub old: Option<String>,
+    /// Edits of its tree: bytes that they take in the file. Zero of a tree that is only renamed.
     pub metadata: f64,
-    /// New objects that are sent whole.
-    pub whole: ObjectKind,
-    /// New objects that are made from old ones.
-    pub patched: ObjectKind,
-    /// New objects that are old ones with names replaced: they cost nothing of their own. Their
-    /// bytes are those of the old ones.
-    pub renamed: ObjectKind,
+    /// Its new files in order, each content once, at the path that mentions it first.
+    pub files: Vec<FileCost>,
 }
 
-/// New objects of one kind.
+/// What one new file costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileCost {
+    /// Where it is in its component.
+    pub path: TreePath,
+    /// What it is made from.
+    pub origin: Origin,
+    /// Bytes that it has on the device.
+    pub bytes: u64,
+    /// Bytes that it takes in the file: of each stream the share of its content.
+    pub cost: f64,
+    /// How `cost` divides, in bytes, where the coder knows; otherwise all zero. In the order of
+    /// [`Section::ALL`].
+    pub spent: [f64; Section::ALL.len()],
+    /// How many of its compressed members were unpacked for comparison.
+    pub members: usize,
+    /// The format in which it is compressed as a whole, by its first bytes.
+    pub packed: Option<&'static str>,
+}
+
+/// What a new file is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing: it is sent whole.
+    New,
+    /// The old file at the same place.
+    Here,
+    /// An old file somewhere else: the name of its component and its path there.
+    Old(String, TreePath),
+    /// The old file with names replaced: it costs nothing of its own.
+    Renamed,
+}
+
+/// New files of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ObjectKind {
     /// How many.
     pub count: u64,
     /// Bytes that they have on the device.
     pub bytes: u64,
-    /// Bytes that they take in the file: of each stream the share of its content.
+    /// Bytes that they take in the file.
     pub cost: f64,
+}
+
+impl ComponentCost {
+    /// Files that are sent whole.
+    pub fn whole(&self) -> ObjectKind {
+        self.kind(|origin| *origin == Origin::New)
+    }
+
+    /// Files that are made from old ones.
+    pub fn patched(&self) -> ObjectKind {
+        self.kind(|origin| matches!(origin, Origin::Here | Origin::Old(..)))
+    }
+
+    /// Files that are old ones with names replaced. Their bytes are those of the old ones.
+    pub fn renamed(&self) -> ObjectKind {
+        self.kind(|origin| *origin == Origin::Renamed)
+    }
+
+    fn kind(&self, is_of_it: impl Fn(&Origin) -> bool) -> ObjectKind {
+        let files = self.files.iter().filter(|file| is_of_it(&file.origin));
+        files.fold(ObjectKind::default(), |sum, file| ObjectKind {
+            count: sum.count + 1,
+            bytes: sum.bytes + file.bytes,
+            cost: sum.cost + file.cost,
+        })
+    }
 }
 
 /// Reads a whole update and says what is in it. Every frame is checked against the header;
@@ -84,6 +144,7 @@ pub fn inspect_alone(received: &Received<'_>) -> Result<Inspection> {
 }
 
 fn summary(received: &Received<'_>, failure: &Failure) -> Result<Inspection> {
+    received.check_length()?;
     let (file, front) = received.parts();
     let mut position = 0;
     let mut segments = 0;
@@ -123,8 +184,7 @@ fn add(totals: &mut [u64; STREAMS], sizes: [u64; STREAMS]) {
 /// A new object while its segment is read.
 struct Made {
     component: usize,
-    is_patch: bool,
-    len: u64,
+    file: FileCost,
     /// Bytes of copy, residue and literal that it used.
     used: [u64; 3],
 }
@@ -135,13 +195,18 @@ fn details(
     base: Option<&Release>,
     failure: &Failure,
 ) -> Result<Inspection> {
+    received.check_length()?;
     let (file, front) = received.parts();
-    let open = |position| Segment::open(Frames::new(file, front, failure, position), position);
+    let open = |position| -> Result<Option<Segment<'_>>> {
+        let segment = Segment::open(Frames::new(file, front, failure, position), position)?;
+        Ok(segment.map(Segment::measuring))
+    };
     let no_payload = || ApplyError::Program("it has no payload".to_owned());
     let mut segment = open(0)?.ok_or_else(no_payload)?;
     let prelude = segment.prelude(base)?;
     let old = OldRelease { store, release: base, renamer: &prelude.renamer };
-    let (mut components, edit_bytes, objects) = walk(&prelude, &mut segment, &old)?;
+    let Walked { mut components, edit_bytes, objects } = walk(&prelude, &mut segment, &old)?;
+    let mut old_paths = OldPaths::new(&old);
     let room = Room::new(front.header.space_kib);
 
     let mut totals = [0; STREAMS];
@@ -150,24 +215,29 @@ fn details(
     loop {
         let mut made = Vec::new();
         let mut before = segment.patches.consumed();
+        let mut spent_before = segment.patches.spent();
         let start = before;
         loop {
             while let Some(met) = next.next_if(|met| met.is_renamed) {
-                let renamed = &mut components[met.component].renamed;
-                renamed.count += 1;
-                renamed.bytes += met.here.map_or(0, |old| old.size);
+                let bytes = met.here.map_or(0, |old| old.size);
+                components[met.component].files.push(FileCost::new(
+                    met.path,
+                    Origin::Renamed,
+                    bytes,
+                ));
             }
             let (step, members) = read_step(&mut segment)?;
             if step == Step::End {
                 break;
             }
-            let Met { component, here, .. } = next.next().ok_or_else(no_payload)?;
-            let (from, change) = match (step, here) {
-                (Step::Whole(len), _) => (None, (len, 0)),
-                (Step::PatchHere(growth), Some(here)) => (Some(here), (0, growth)),
+            let Met { component, path, here, .. } = next.next().ok_or_else(no_payload)?;
+            let (from, origin, change) = match (step, here) {
+                (Step::Whole(len), _) => (None, Origin::New, (len, 0)),
+                (Step::PatchHere(growth), Some(here)) => (Some(here), Origin::Here, (0, growth)),
                 (Step::Patch(place, growth), _) => {
                     let from = old.file(place)?;
-                    (Some(from), (0, growth))
+                    let (component, path) = old_paths.at(place)?;
+                    (Some(from), Origin::Old(component, path), (0, growth))
                 }
                 (Step::PatchHere(_) | Step::End | Step::Members, _) => {
                     return Err(ApplyError::Program("it patches an object without base".into()));
@@ -188,11 +258,16 @@ fn details(
             let len = members.new.iter().fold(expanded_len, |len, member| {
                 len.wrapping_sub(member.lengths.plain).wrapping_add(member.lengths.packed)
             });
-            segment.patches.patch(&*base, expanded_len, &mut Discard)?;
-            let after = segment.patches.consumed();
+            let mut head = Head::default();
+            segment.patches.patch(&*base, expanded_len, &mut head)?;
+            let (after, spent) = (segment.patches.consumed(), segment.patches.spent());
             let used = std::array::from_fn(|i| after[i] - before[i]);
-            made.push(Made { component, is_patch, len, used });
-            before = after;
+            let mut file = FileCost::new(path, origin, len);
+            file.spent = std::array::from_fn(|i| spent[i] - spent_before[i]);
+            file.members = members.new.len();
+            file.packed = head.packing();
+            made.push(Made { component, file, used });
+            (before, spent_before) = (after, spent);
         }
         expect_end(&mut segment.program, "program stream")?;
         let all: [u64; 3] = std::array::from_fn(|i| before[i] - start[i]);
@@ -200,12 +275,18 @@ fn details(
         let position = segment.close()?;
         add(&mut totals, sizes);
         segments += 1;
-        for Made { component, is_patch, len, used } in made {
-            let component = &mut components[component];
-            let kind = if is_patch { &mut component.patched } else { &mut component.whole };
-            kind.count += 1;
-            kind.bytes += len;
-            kind.cost += (0..3).map(|i| share(used[i], all[i], sizes[i + 2])).sum::<f64>();
+        // What is known of bits divides more finely than bytes that a decoder has read ahead, and
+        // is an estimate: as a whole it comes to what was read.
+        let bits: f64 = spent_before.iter().sum();
+        let read = sizes[Stream::Copy as usize] as f64;
+        for Made { component, mut file, used } in made {
+            if bits > 0.0 {
+                file.spent.iter_mut().for_each(|spent| *spent *= read / bits);
+                file.cost = file.spent.iter().sum();
+            } else {
+                file.cost = (0..3).map(|i| share(used[i], all[i], sizes[i + 2])).sum();
+            }
+            components[component].files.push(file);
         }
         match open(position)? {
             Some(opened) => segment = opened,
@@ -215,6 +296,7 @@ fn details(
     let all_edits = edit_bytes.iter().sum();
     for (component, edits) in components.iter_mut().zip(edit_bytes) {
         component.metadata = share(edits, all_edits, totals[Stream::Tree as usize]);
+        component.files.sort_by(|a, b| a.path.cmp(&b.path));
     }
     Ok(inspection(received, segments, totals, Some(components)))
 }
@@ -223,70 +305,9 @@ fn share(part: u64, all: u64, cost: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 * cost as f64 / all as f64 }
 }
 
-/// A new object as trees mention it.
-#[derive(Debug, Clone, Copy)]
-struct Met {
-    component: usize,
-    /// The object that was at its place, or that it is a renaming of.
-    here: Option<FileObject>,
-    is_renamed: bool,
-}
-
-/// Walks over all edits. Gives the components that change, bytes of their edits, and new objects.
-fn walk(
-    prelude: &Prelude,
-    segment: &mut Segment<'_>,
-    old: &OldRelease<'_>,
-) -> Result<(Vec<ComponentCost>, Vec<u64>, Vec<Met>)> {
-    let mut components = Vec::new();
-    let mut edit_bytes = Vec::new();
-    let mut walk =
-        Walk { old, component: 0, objects: Vec::new(), remembered: Remembered::default() };
-    for (index, component) in prelude.release.components.iter().enumerate() {
-        let before = segment.edits.offset();
-        walk.component = components.len();
-        match prelude.base_tree(index, old.release)? {
-            TreeBase::Same(_) => continue,
-            TreeBase::Renamed(tree) => {
-                rename_tree(old, tree, &mut walk, std::io::sink())?;
-            }
-            TreeBase::Edited(from) => {
-                edit_tree(old, from, &mut segment.edits, &mut walk, std::io::sink())?;
-            }
-        }
-        edit_bytes.push(segment.edits.offset() - before);
-        let name = component.name.clone();
-        components.push(ComponentCost { name, ..ComponentCost::default() });
-    }
-    expect_end(&mut segment.edits, "tree stream")?;
-    Ok((components, edit_bytes, walk.objects))
-}
-
-struct Walk<'a> {
-    old: &'a OldRelease<'a>,
-    component: usize,
-    objects: Vec<Met>,
-    remembered: Remembered,
-}
-
-impl NewObjects for Walk<'_> {
-    fn next(&mut self, here: Option<FileObject>) -> Result<FileObject> {
-        self.objects.push(Met { component: self.component, here, is_renamed: false });
-        Ok(FileObject::PLACEHOLDER)
-    }
-
-    fn kept(&mut self, old: FileObject) -> Result<FileObject> {
-        if !self.remembered.changes(self.old, old)? {
-            return Ok(old);
-        }
-        self.objects.push(Met { component: self.component, here: Some(old), is_renamed: true });
-        Ok(FileObject::PLACEHOLDER)
-    }
-
-    fn again(&mut self, distance: u64) -> Result<FileObject> {
-        match distance < self.objects.len() as u64 {
-            true => Ok(FileObject::PLACEHOLDER),
-            false => Err(ApplyError::Program("it uses a new object before the first".into())),
-        }
+impl FileCost {
+    fn new(path: TreePath, origin: Origin, bytes: u64) -> Self {
+        let spent = Default::default();
+        Self { path, origin, bytes, cost: 0.0, spent, members: 0, packed: None }
     }
 }

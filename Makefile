@@ -4,6 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help:
 	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
 	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
+	@echo 'make init     the init program for initial RAM disks, beside the command'
 	@echo 'make test     all tests'
 	@echo 'make aarch64  golden streams by a program for AArch64, in qemu-user'
 	@echo 'make lint     formatting and clippy'
@@ -18,6 +19,15 @@ boot:
 	./setup demo
 	cargo build --release --quiet
 	demo/boot
+
+# The init program of initial RAM disks, beside the command, where it looks for it. It has no shared libraries, as there
+# are none. Only programs for a named target leave those that run during the build alone.
+HOST := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/host: //p')
+init:
+	RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+	    cargo build --quiet --profile init --package upmass-init --target $(HOST)
+	mkdir -p target/release
+	cp target/$(HOST)/init/upmass-init target/release/upmass-init
 
 test:
 	./setup test
@@ -39,4 +49,4 @@ fmt-check:
 lint: fmt-check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-.PHONY: help demo boot test aarch64 bench fmt-check lint
+.PHONY: help demo boot init test aarch64 bench fmt-check lint

@@ -19,7 +19,8 @@ pub fn value(line: &str, key: &str) -> Option<String> {
     last
 }
 
-fn words(line: &str) -> Vec<String> {
+/// The words of a command line, without the quotation marks that keep them together.
+pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut is_quoted) = (String::new(), false);
     for c in line.chars() {

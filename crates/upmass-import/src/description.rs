@@ -8,6 +8,7 @@
 mod error;
 mod glob;
 mod import;
+mod ram_disk;
 mod read;
 mod resolve;
 mod suggest;
@@ -38,6 +39,8 @@ pub struct Description {
     systems: Vec<SystemDescription>,
     /// Index into `systems`.
     fallback: usize,
+    /// The program for initial RAM disks that name none.
+    init_program: Option<PathBuf>,
 }
 
 /// A source, and what becomes of it.
@@ -72,12 +75,31 @@ struct SystemDescription {
     changes: Changes,
 }
 
-/// Where a boot file is to be found.
+/// Where a boot file comes from.
 #[derive(Debug, Clone)]
 struct BootDescription {
     kind: upmass_format::release::BootKind,
-    pattern: PathPattern,
+    source: BootSource,
     line: usize,
+}
+
+#[derive(Debug, Clone)]
+enum BootSource {
+    /// The system has it.
+    File(PathPattern),
+    /// It is made.
+    RamDisk(RamDisk),
+}
+
+/// An initial RAM disk of Upmass.
+#[derive(Debug, Clone, Default)]
+struct RamDisk {
+    /// The init program on this machine; that of [`Description::set_init_program`] otherwise.
+    init: Option<PathBuf>,
+    /// Modules that are loaded at each start, beside the usual ones.
+    modules: Vec<String>,
+    /// The directory of the kernel's modules in the system.
+    from: Option<PathPattern>,
 }
 
 impl Description {
@@ -89,6 +111,11 @@ impl Description {
     /// The machine type.
     pub fn machine(&self) -> &str {
         &self.machine
+    }
+
+    /// Says where the init program is that initial RAM disks get whose description names none.
+    pub fn set_init_program(&mut self, path: PathBuf) {
+        self.init_program = Some(path);
     }
 
     /// The name of the release for people.

@@ -17,6 +17,7 @@ mod directory;
 mod error;
 mod file;
 mod index;
+mod initrd;
 mod nix;
 mod objects;
 mod options;

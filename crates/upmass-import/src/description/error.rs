@@ -169,6 +169,14 @@ pub enum Problem {
         /// How many more there are.
         more: usize,
     },
+    /// An initial RAM disk cannot be made.
+    #[error("\"initrd\" of {place}: {why}")]
+    RamDisk {
+        /// The system.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// What is where a boot file should be is something else.
     #[error("\"{key}\" of {place}: expected a file, but {path} {what}")]
     NotAFile {

@@ -9,7 +9,10 @@ use upmass_store::Store;
 
 use super::error::{DescriptionError, Fault, Problem};
 use super::view::{Found, Trees, View};
-use super::{BootDescription, ComponentDescription, Description, Source, SystemDescription};
+use super::{
+    BootDescription, BootSource, ComponentDescription, Description, PathPattern, Source,
+    SystemDescription, ram_disk,
+};
 use crate::{
     ImportError, Imported, ImportedComponent, NixSource, import_directory, import_nix, import_tar,
 };
@@ -64,62 +67,33 @@ struct Import<'a> {
 }
 
 /// A component of the release, before all names are known.
-struct Draft {
-    install: InstallPath,
-    tree: TreeId,
+pub(super) struct Draft {
+    pub(super) install: InstallPath,
+    pub(super) tree: TreeId,
     /// Names.
-    references: Vec<String>,
-    labels: BTreeMap<String, String>,
-    report: ComponentReport,
+    pub(super) references: Vec<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) report: ComponentReport,
     /// Index of the description it comes from.
-    source: usize,
+    pub(super) source: usize,
 }
 
 impl Import<'_> {
     fn run(&mut self) -> Result<ImportedRelease, Fault> {
         let roots = self.import_sources()?;
         self.add_references(&roots);
-        let names: Vec<&String> = self.drafts.keys().collect();
-        let index = |name: &String| {
-            names.binary_search(&name).expect("each reference is to a component of the release")
-        };
-        let ascending = |names: &mut dyn Iterator<Item = &String>| {
-            let mut indexes: Vec<usize> = names.map(index).collect();
-            indexes.sort_unstable();
-            indexes.dedup();
-            indexes
-        };
-        let components = self.drafts.iter().map(|(name, draft)| Component {
-            name: name.clone(),
-            install: draft.install.clone(),
-            references: ascending(&mut draft.references.iter()),
-            labels: draft.labels.clone(),
-            tree: draft.tree,
-        });
-        let mut labels = self.description.labels.clone();
-        labels.insert(LABEL_VERSION.to_owned(), self.description.version.clone());
-        let mut release = Release {
-            machine: self.description.machine.clone(),
-            counter: self.description.counter,
-            labels,
-            components: components.collect(),
-            systems: Vec::new(),
-            fallback: 0,
-        };
-
         let trees = Trees::new(self.store);
+        let made = self.make_ram_disks(&trees, &roots)?;
+        let mut release = self.release();
         let mut systems = Vec::new();
-        for described in &self.description.systems {
-            let system = System {
-                name: described.name.clone(),
-                labels: described.labels.clone(),
-                roots: ascending(&mut described.components.iter().flat_map(|root| &roots[*root])),
-                boot: Vec::new(),
-                command_line: described.command_line.clone(),
-                changes: described.changes,
-            };
+        for (described, made) in self.description.systems.iter().zip(&made) {
+            let mut system = self.system(described, &roots);
+            // What is made belongs to the system that it was made for.
+            let made = made.as_ref().map(|name| self.index(name));
+            system.roots.extend(made);
+            system.roots.sort_unstable();
             let view = View::new(&trees, &release, release.closure(&system));
-            systems.push(System { boot: find_boot_files(&view, described)?, ..system });
+            systems.push(System { boot: find_boot_files(&view, described, made)?, ..system });
         }
         systems.sort_by(|a, b| a.name.cmp(&b.name));
         let fallback = &self.description.systems[self.description.fallback].name;
@@ -130,6 +104,83 @@ impl Import<'_> {
 
         let components = self.drafts.values().map(|draft| draft.report.clone()).collect();
         Ok(ImportedRelease { release, components, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    /// The release with all components and no systems.
+    fn release(&self) -> Release {
+        let components = self.drafts.iter().map(|(name, draft)| Component {
+            name: name.clone(),
+            install: draft.install.clone(),
+            references: self.ascending(&mut draft.references.iter()),
+            labels: draft.labels.clone(),
+            tree: draft.tree,
+        });
+        let mut labels = self.description.labels.clone();
+        labels.insert(LABEL_VERSION.to_owned(), self.description.version.clone());
+        Release {
+            machine: self.description.machine.clone(),
+            counter: self.description.counter,
+            labels,
+            components: components.collect(),
+            systems: Vec::new(),
+            fallback: 0,
+        }
+    }
+
+    /// A system without its boot files.
+    fn system(&self, described: &SystemDescription, roots: &[Vec<String>]) -> System {
+        System {
+            name: described.name.clone(),
+            labels: described.labels.clone(),
+            roots: self.ascending(&mut described.components.iter().flat_map(|root| &roots[*root])),
+            boot: Vec::new(),
+            command_line: described.command_line.clone(),
+            changes: described.changes,
+        }
+    }
+
+    fn ascending(&self, names: &mut dyn Iterator<Item = &String>) -> Vec<usize> {
+        let mut indexes: Vec<usize> = names.map(|name| self.index(name)).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes
+    }
+
+    fn index(&self, name: &String) -> usize {
+        let mut names = self.drafts.keys();
+        names.position(|known| known == name).expect("each name is of a component of the release")
+    }
+
+    /// Makes the initial RAM disks that are to be made, each as a component. Says its name for each
+    /// system that has one.
+    fn make_ram_disks(
+        &mut self,
+        trees: &Trees<'_>,
+        roots: &[Vec<String>],
+    ) -> Result<Vec<Option<String>>, Fault> {
+        let mut made = Vec::new();
+        let release = self.release();
+        for described in &self.description.systems {
+            let system = self.system(described, roots);
+            let view = View::new(trees, &release, release.closure(&system));
+            let disk = ram_disk::make(&view, described, self.description.init_program.as_deref())?;
+            made.push(disk);
+        }
+        let mut names = Vec::new();
+        for (described, content) in self.description.systems.iter().zip(made) {
+            let Some(content) = content else {
+                names.push(None);
+                continue;
+            };
+            let mut name = format!("{}.initrd", described.name);
+            while self.drafts.contains_key(&name) {
+                name.push_str("-upmass");
+            }
+            let draft = ram_disk::draft(self.store, &name, &content, described.components[0])?;
+            self.drafts.insert(name.clone(), draft);
+            names.push(Some(name));
+        }
+        Ok(names)
     }
 
     /// Imports all sources. Says, for each described component, which components of the release
@@ -240,19 +291,34 @@ impl Import<'_> {
     }
 }
 
-fn find_boot_files(view: &View<'_>, system: &SystemDescription) -> Result<Vec<BootFile>, Fault> {
-    system.boot.iter().map(|boot| find_boot_file(view, system, boot)).collect()
+/// `made` is the component with the initial RAM disk that was made.
+fn find_boot_files(
+    view: &View<'_>,
+    system: &SystemDescription,
+    made: Option<usize>,
+) -> Result<Vec<BootFile>, Fault> {
+    let find = |boot: &BootDescription| match (&boot.source, made) {
+        (BootSource::File(pattern), _) => find_boot_file(view, system, boot, pattern),
+        (BootSource::RamDisk(_), made) => Ok(BootFile {
+            kind: boot.kind,
+            component: made.expect("each one that is described was made"),
+            path: ram_disk::path(),
+        }),
+    };
+    system.boot.iter().map(find).collect()
 }
 
-fn find_boot_file(
+pub(super) fn find_boot_file(
     view: &View<'_>,
     system: &SystemDescription,
     boot: &BootDescription,
+    pattern: &PathPattern,
 ) -> Result<BootFile, Fault> {
     let place = format!("system \"{}\"", system.name);
     let key = boot.kind.word();
-    let pattern = boot.pattern.to_string();
-    let matches = match view.find(&boot.pattern)? {
+    let matches = view.find(pattern)?;
+    let pattern = pattern.to_string();
+    let matches = match matches {
         Ok(matches) => matches,
         Err(nearest) => {
             let names = view.names(&nearest)?.iter().map(ToString::to_string).collect();

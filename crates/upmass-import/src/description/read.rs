@@ -80,7 +80,17 @@ impl Reader<'_> {
         let components = resolve::components_of(components)?;
         resolve::all_used(&components, &systems)?;
         let path = self.path.to_owned();
-        Ok(Description { path, machine, version, counter, labels, components, systems, fallback })
+        Ok(Description {
+            path,
+            machine,
+            version,
+            counter,
+            labels,
+            components,
+            systems,
+            fallback,
+            init_program: None,
+        })
     }
 
     fn component<'a>(&self, value: &Value<'a>) -> Result<NamedComponent<'a>, Fault> {
@@ -178,7 +188,7 @@ impl Reader<'_> {
             None => String::new(),
         };
         let labels = labels(&table)?;
-        let boot = boot(&table)?;
+        let boot = boot(&table, self.dir)?;
         let changes = changes(&table)?;
         let system =
             SystemDescription { name, labels, components: Vec::new(), boot, command_line, changes };

@@ -109,6 +109,11 @@ impl<'a> Value<'a> {
         &self.key
     }
 
+    /// The table that it is in, for people.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// A fault of this value.
     pub(super) fn wrong(&self, expected: impl Into<String>, found: impl Into<String>) -> Fault {
         let (place, key) = (self.place.clone(), self.key.clone());

@@ -1,6 +1,7 @@
 //! Single values of a description: what each may be, and what is said when it is not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use upmass_format::release::{BootKind, Changes, MAX_NAME, MAX_TEXT, Policy};
 use upmass_format::tree::MtimePolicy;
@@ -8,7 +9,7 @@ use upmass_format::tree::MtimePolicy;
 use super::error::Fault;
 use super::glob::PathPattern;
 use super::table::{Table, Value};
-use super::{BootDescription, Source};
+use super::{BootDescription, BootSource, RamDisk, Source};
 use crate::{ImportOptions, NixLabel, Owners};
 
 /// How a source is taken over.
@@ -68,15 +69,23 @@ fn pairs(value: &Value<'_>) -> Result<Vec<(u32, u32)>, Fault> {
     Ok(pairs)
 }
 
-/// Kernel, initial RAM disks and device tree, in this order.
-pub(super) fn boot(table: &Table<'_>) -> Result<Vec<BootDescription>, Fault> {
-    let mut boot = Vec::new();
+/// Kernel, initial RAM disks and device tree, in this order. Paths of this machine are relative to
+/// `dir`.
+pub(super) fn boot(table: &Table<'_>, dir: &Path) -> Result<Vec<BootDescription>, Fault> {
+    let mut boot: Vec<BootDescription> = Vec::new();
     let mut take = |kind: BootKind, value: &Value<'_>| {
-        let expected = "an absolute path or pattern, such as \"/boot/vmlinuz-*\"";
-        let text = value.string(expected)?;
-        let pattern = PathPattern::new(text)
-            .map_err(|expected| value.wrong(expected, format!("{text:?}")))?;
-        boot.push(BootDescription { kind, pattern, line: value.line });
+        let is_made = kind == BootKind::Initrd
+            && (!value.is_string() || value.string("").is_ok_and(|text| text == MADE));
+        let source = match is_made {
+            true => BootSource::RamDisk(ram_disk(value, dir)?),
+            false => BootSource::File(pattern(value)?),
+        };
+        let is_second = matches!(source, BootSource::RamDisk(_))
+            && boot.iter().any(|other| matches!(other.source, BootSource::RamDisk(_)));
+        if is_second {
+            return Err(value.wrong("one initial RAM disk of Upmass", "a second one"));
+        }
+        boot.push(BootDescription { kind, source, line: value.line });
         Ok::<(), Fault>(())
     };
     let (kernel, initrd, dtb) = (table.get("kernel"), table.get("initrd"), table.get("dtb"));
@@ -91,6 +100,34 @@ pub(super) fn boot(table: &Table<'_>) -> Result<Vec<BootDescription>, Fault> {
     }
     dtb.iter().try_for_each(|value| take(BootKind::DeviceTree, value))?;
     Ok(boot)
+}
+
+fn pattern(value: &Value<'_>) -> Result<PathPattern, Fault> {
+    let expected = "an absolute path or pattern, such as \"/boot/vmlinuz-*\"";
+    let text = value.string(expected)?;
+    PathPattern::new(text).map_err(|expected| value.wrong(expected, format!("{text:?}")))
+}
+
+/// What stands for an initial RAM disk that is made.
+const MADE: &str = "upmass";
+
+fn ram_disk(value: &Value<'_>, dir: &Path) -> Result<RamDisk, Fault> {
+    if value.is_string() {
+        return Ok(RamDisk::default());
+    }
+    let expected = "an absolute path or pattern, \"upmass\", or { modules = [\"…\"] }";
+    let table = value.table(format!("\"initrd\" of {}", value.place()), expected)?;
+    table.only(&["init", "modules", "from"])?;
+    let init = match table.get("init") {
+        Some(value) => Some(dir.join(text(&value, "the path of a program on this machine")?)),
+        None => None,
+    };
+    let modules = match table.get("modules") {
+        Some(value) => value.list("a list of kernel modules")?.iter().map(name).collect(),
+        None => Ok(Vec::new()),
+    };
+    let from = table.get("from").map(|value| pattern(&value)).transpose()?;
+    Ok(RamDisk { init, modules: modules?, from })
 }
 
 /// What becomes of changes to `/etc` and `/var`.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io::Read;
 use std::rc::Rc;
 
 use upmass_format::release::Release;
@@ -120,6 +121,23 @@ impl<'a> View<'a> {
         Ok(names)
     }
 
+    /// The content of a file, all links followed. `None` where there is none.
+    pub(super) fn content(&self, path: &TreePath, limit: u64) -> Result<Option<Vec<u8>>, Unread> {
+        let Found::File { component, path } = self.follow(path)? else { return Ok(None) };
+        let tree = self.trees.get(self.release.components[component].tree)?;
+        match tree.get(&path) {
+            Some(Child::Leaf(_, Node::Inline(content))) => Ok(Some(content.clone())),
+            Some(Child::Leaf(_, Node::Object { id, size })) if *size <= limit => {
+                let mut content = Vec::new();
+                let mut object = self.trees.store.object_reader(*id)?;
+                object.read_to_end(&mut content).map_err(Unread::Io)?;
+                Ok(Some(content))
+            }
+            Some(Child::Leaf(_, Node::Object { size, .. })) => Err(Unread::TooLong(*size)),
+            _ => Ok(None),
+        }
+    }
+
     fn matching(
         &self,
         directories: &[(TreePath, TreePath)],
@@ -196,6 +214,17 @@ impl<'a> View<'a> {
         }
         Ok(None)
     }
+}
+
+/// Why the content of a file is not known.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("read an object: {0}")]
+    Io(std::io::Error),
+    #[error("a file of it has {0} bytes, which is too long")]
+    TooLong(u64),
 }
 
 fn in_tree(tree: &Directory, component: usize, path: TreePath) -> Option<Here> {

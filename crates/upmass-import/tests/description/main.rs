@@ -1,6 +1,7 @@
 //! Descriptions of releases: what is refused and how it is told, and what good ones become.
 
 mod boot;
+mod ram_disk;
 mod read;
 mod refused;
 

@@ -1,5 +1,7 @@
 //! `upmass release`
 
+use std::path::PathBuf;
+
 use serde_json::json;
 use upmass_import::{import_release, read_description};
 
@@ -7,7 +9,10 @@ use crate::arguments::ReleaseArguments;
 use crate::{Outcome, output, progress};
 
 pub fn run(arguments: &ReleaseArguments) -> Outcome {
-    let description = read_description(&arguments.description)?;
+    let mut description = read_description(&arguments.description)?;
+    if let Some(path) = init_program() {
+        description.set_init_program(path);
+    }
     let store = super::open_or_create(&arguments.store)?;
     let bar = progress::bytes("importing", None);
     let imported = import_release(&store, &description, &|bytes| bar.inc(bytes))?;
@@ -40,4 +45,9 @@ pub fn run(arguments: &ReleaseArguments) -> Outcome {
         output::bytes(hashed)
     ));
     Ok(())
+}
+
+/// The init program for initial RAM disks is installed beside this command.
+fn init_program() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.join("upmass-init"))
 }

@@ -11,13 +11,11 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use upmass_disk::fat::FileSystem;
 use upmass_disk::gpt::{Guid, Slot};
 use upmass_disk::{DiskRange, FileDisk, Found};
 use upmass_format::ReleaseId;
-use upmass_format::slot::{MAX_RELEASE_FILE, RELEASE_FILE, read_release_file};
 
-use crate::{command_line, loader};
+use crate::{command_line, loader, slot_release};
 
 pub use error::DiscoverError;
 
@@ -194,13 +192,6 @@ fn slot_with(candidate: &disks::Candidate, release: ReleaseId) -> Result<Slot, D
         }
     }
     Err(DiscoverError::InNoSlot { disk: candidate.node.clone(), release })
-}
-
-/// The release that a slot says it boots. `None` when it is no file system, or does not say so.
-/// Nothing else of it is looked at.
-pub fn slot_release(content: &dyn upmass_disk::ReadAt) -> Option<ReleaseId> {
-    let files = FileSystem::open(content).ok()?;
-    read_release_file(&files.read(RELEASE_FILE, MAX_RELEASE_FILE).ok()?)
 }
 
 /// Longest command line that is read; kernels have at most 4 KiB.

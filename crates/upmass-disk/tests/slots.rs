@@ -7,7 +7,7 @@ use std::sync::Arc;
 use slot_disk::{Image, SECTORS, disk, layout};
 use upmass_disk::gpt::{Fault, LayoutError, Place, Slot, read_tables};
 use upmass_disk::{
-    Disk, Flushes, Found, Region, SharedDisk, SimDisk, SlotDisk, SlotError, SlotImage,
+    Disk, Flushes, Found, ReadAt, Region, SharedDisk, SimDisk, SlotDisk, SlotError, SlotImage,
 };
 
 const RANDOM: u64 = 300;
@@ -327,6 +327,23 @@ fn a_slot_that_was_written_before_the_last_start_is_compared_before_the_switch()
     other.0[1234] ^= 1;
     let error = slots.into_inactive().compare(&other, &mut |_| {}).err().unwrap();
     assert!(matches!(error, SlotError::Differs { slot: Slot::One, offset: 1234 }), "{error}");
+}
+
+#[test]
+fn a_slot_that_another_version_wrote_is_looked_at_before_the_switch() {
+    let disk = disk(Slot::One, &old());
+    SlotDisk::open(disk.clone()).unwrap().into_inactive().write(&new(), &mut |_| {}).unwrap();
+    let check = |wanted: u8| {
+        let slots = SlotDisk::open(disk.clone()).unwrap();
+        slots.into_inactive().check(|content| {
+            let mut first = [0];
+            content.read_exact_at(&mut first, 0).unwrap();
+            if first == [wanted] { Ok(()) } else { Err(format!("it begins with {}", first[0])) }
+        })
+    };
+    assert_eq!(check(9).err().unwrap(), "it begins with 2");
+    assert_eq!(decided(&*disk), Ok(Slot::One));
+    assert_eq!(check(2).unwrap().switch().unwrap().active(), Slot::Two);
 }
 
 #[test]

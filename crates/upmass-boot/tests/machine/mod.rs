@@ -56,6 +56,11 @@ impl Slots {
         Self(vec![(RELEASE_FILE.to_owned(), release_file(id))])
     }
 
+    /// Files of 100 bytes.
+    pub fn with(paths: &[&str]) -> Self {
+        Self(paths.iter().map(|path| ((*path).to_owned(), vec![7; 100])).collect())
+    }
+
     fn image(&self) -> Image {
         let new = |(path, content): &(String, Vec<u8>)| NewFile {
             path: path.clone(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{SlotDisk, SlotError};
+use super::{SlotContent, SlotDisk, SlotError};
 use crate::DiskError;
 use crate::disk::{Disk, DiskRange, Region, SECTOR_LEN};
 use crate::gpt::{Partition, Slot};
@@ -97,6 +97,19 @@ impl InactiveSlot {
         progress: &mut dyn FnMut(u64),
     ) -> Result<WrittenSlot, SlotError> {
         self.same_as(image, progress)?;
+        Ok(WrittenSlot(self.disk))
+    }
+
+    /// Takes the slot as it is when `check` finds nothing wrong with what the medium has: for what
+    /// another version wrote, which may make another image of the same release.
+    pub fn check<E>(
+        self,
+        check: impl FnOnce(&SlotContent) -> Result<(), E>,
+    ) -> Result<WrittenSlot, E> {
+        if let Some(all) = DiskRange::new(0, self.region.len()) {
+            self.region.forget(all);
+        }
+        check(&self.disk.content(self.slot()))?;
         Ok(WrittenSlot(self.disk))
     }
 

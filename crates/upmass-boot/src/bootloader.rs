@@ -59,6 +59,43 @@ impl Target<'_> {
     pub const NUMBER: u32 = 2;
 }
 
+/// No boot loader that could be asked: nothing is armed or chosen, and nothing can be.
+pub struct Unknown;
+
+impl Bootloader for Unknown {
+    fn check(&self) -> Result<(), BootError> {
+        Err(BootError::Unknown)
+    }
+
+    fn armed(&self, _: &Layout) -> Result<Option<Slot>, BootError> {
+        Ok(None)
+    }
+
+    fn arm(&self, _: &Target<'_>) -> Result<(), BootError> {
+        Err(BootError::Unknown)
+    }
+
+    fn disarm(&self, _: &Layout) -> Result<(), BootError> {
+        Ok(())
+    }
+
+    fn chosen(&self) -> Result<Option<String>, BootError> {
+        Ok(None)
+    }
+
+    fn choose(&self, _: Option<&str>) -> Result<(), BootError> {
+        Err(BootError::Unknown)
+    }
+
+    fn preferred(&self) -> Result<Option<String>, BootError> {
+        Ok(None)
+    }
+
+    fn prefer(&self, _: Option<&str>) -> Result<(), BootError> {
+        Err(BootError::Unknown)
+    }
+}
+
 /// Why a boot loader was not asked, or did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -86,6 +123,9 @@ pub enum BootError {
         /// What is missing.
         wanted: &'static str,
     },
+    /// Nobody to ask.
+    #[error("there is no boot loader that could be told what to start")]
+    Unknown,
     /// The loader is another one, or too old.
     #[error(
         "the boot loader does not say that it can be told which system to start (EFI variable \

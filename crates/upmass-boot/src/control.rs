@@ -166,6 +166,16 @@ impl Control {
         self.answer(answer, None, Some((image, progress)))
     }
 
+    /// Takes back what is armed, and clears the inactive slot: what its release needs may go then. It
+    /// is no file system any more, so that nothing starts it.
+    pub fn clear_inactive(&self) -> Result<(), ControlError> {
+        if let Some(refusal) = policy::busy(&self.view()?) {
+            return Err(refusal.into());
+        }
+        self.run(vec![Step::Disarm, Step::Forget], None, None)?;
+        Ok(SlotDisk::open(self.disk.clone())?.into_inactive().clear()?)
+    }
+
     /// Keeps the release that runs. All of its slot is read before.
     pub fn confirm(&self, progress: &mut dyn FnMut(u64)) -> Result<Outcome, ControlError> {
         let view = self.view()?;

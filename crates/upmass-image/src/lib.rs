@@ -12,24 +12,41 @@
 //! What is in a boot slot is decided by whoever gives the [`SlotFile`]s; [`uefi`] gives those of
 //! systemd-boot.
 //!
+//! A device needs [`uefi`] and [`SlotFileSystem`] alone: all else is behind the feature `disks`.
+//!
 //! This crate never hashes: whether objects are what their names say is asked of the store.
 //!
 //! Read first: [`Plan`], [`DiskDescription`], [`SlotFile`].
 
+#[cfg(feature = "disks")]
 mod bmap;
+#[cfg(feature = "disks")]
 mod description;
 mod error;
+#[cfg(feature = "disks")]
 mod ext4;
 mod lookup;
+#[cfg(feature = "disks")]
 mod merged;
+#[cfg(feature = "disks")]
 mod plan;
 mod slot;
+#[cfg(feature = "disks")]
 mod staging;
 pub mod uefi;
+#[cfg(feature = "disks")]
 mod write;
 
+#[cfg(feature = "disks")]
 pub use description::DiskDescription;
 pub use error::{ImageError, Result};
+#[cfg(feature = "disks")]
 pub use plan::{Plan, Sizes};
-pub use slot::{SlotFile, Source};
+pub use slot::{SlotFile, SlotFileSystem, Source};
+#[cfg(feature = "disks")]
 pub use write::{Built, claim};
+
+/// Where the store is on the system partition.
+pub const STORE: &str = "upmass";
+/// Where the systems are on the system partition: below this, by id of the release and name.
+pub const SYSTEMS: &str = "systems";

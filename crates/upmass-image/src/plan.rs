@@ -9,10 +9,9 @@ use upmass_format::{ObjectHasher, ReleaseId};
 use upmass_store::Store;
 
 use crate::ext4::{NewFileSystem, needed};
-use crate::slot::SlotContent;
 use crate::staging::Staging;
 use crate::write::Built;
-use crate::{DiskDescription, ImageError, Result, SlotFile};
+use crate::{DiskDescription, ImageError, Result, SlotFile, SlotFileSystem};
 
 /// What an image shall have.
 pub struct Plan<'s> {
@@ -100,17 +99,13 @@ impl<'s> Plan<'s> {
     }
 
     /// The content of the slot that boots.
-    pub(crate) fn slot(&self, layout: &Layout) -> Result<SlotContent<'_>> {
-        let range = layout.slot(Slot::One).range;
-        let place = (range.len(), range.start());
-        let [a, b, c, d, ..] = *self.guid(Slot::One.name()).as_bytes();
-        let serial = u32::from_le_bytes([a, b, c, d]);
-        Ok(SlotContent::plan(self.store, &self.files, place, serial)?)
+    pub(crate) fn slot(&self, layout: &Layout) -> Result<SlotFileSystem<'_>> {
+        Ok(SlotFileSystem::plan(self.store, &self.files, layout.slot(Slot::One))?)
     }
 
     /// Refuses what no slot can have before anything is staged.
     fn check_slot(&self) -> Result<()> {
-        SlotContent::plan(self.store, &self.files, (self.slot_len(), MIB), 0)?;
+        SlotFileSystem::of_len(self.store, &self.files, (self.slot_len(), MIB), 0)?;
         Ok(())
     }
 

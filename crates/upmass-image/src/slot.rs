@@ -4,8 +4,10 @@ use std::io::{self, Read, Write};
 
 use upmass_disk::SlotImage;
 use upmass_disk::fat::{Image, NewFile, PlanError};
-use upmass_format::ObjectId;
+use upmass_disk::gpt::Partition;
+use upmass_format::slot::{CONTENTS_FILE, contents_file};
 use upmass_format::tree::Node;
+use upmass_format::{ObjectHasher, ObjectId};
 use upmass_store::Store;
 
 /// A file of a boot slot.
@@ -33,6 +35,14 @@ impl Source {
             Node::Object { size, id } => Some(Self::Object(*id, *size)),
             Node::Inline(bytes) => Some(Self::Bytes(bytes.clone())),
             _ => None,
+        }
+    }
+
+    /// The digest of the content.
+    pub(crate) fn digest(&self) -> ObjectId {
+        match self {
+            Self::Bytes(bytes) => ObjectHasher::hash(bytes),
+            Self::Object(id, _) => *id,
         }
     }
 
@@ -66,16 +76,38 @@ impl Source {
     }
 }
 
-/// The image of a slot, made from the store as often as it is asked for.
-pub(crate) struct SlotContent<'s> {
+/// Adds the file that says which files a slot has, so that whoever has the slot can tell whether it
+/// is whole.
+pub(crate) fn add_contents(files: &mut Vec<SlotFile>) {
+    let digests = files.iter().map(|file| (file.path.clone(), file.source.digest())).collect();
+    let bytes = contents_file(&digests);
+    files.push(SlotFile { path: CONTENTS_FILE.to_owned(), source: Source::Bytes(bytes) });
+}
+
+/// The file system of a slot, made from the store as often as it is asked for, always the same.
+pub struct SlotFileSystem<'s> {
     store: &'s Store,
     files: &'s [SlotFile],
     image: Image,
 }
 
-impl<'s> SlotContent<'s> {
-    /// Plans the file system of a slot `len` bytes long that begins at byte `start` of the disk.
-    pub(crate) fn plan(
+impl<'s> SlotFileSystem<'s> {
+    /// Plans the file system of the slot that is this partition. Reads nothing of the store yet.
+    ///
+    /// # Errors
+    /// When the files do not fit, or have names that FAT does not take.
+    pub fn plan(
+        store: &'s Store,
+        files: &'s [SlotFile],
+        partition: &Partition,
+    ) -> Result<Self, PlanError> {
+        let [a, b, c, d, ..] = *partition.id.as_bytes();
+        let place = (partition.range.len(), partition.range.start());
+        Self::of_len(store, files, place, u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// As [`Self::plan`], for a slot `len` bytes long that begins at byte `start` of the disk.
+    pub(crate) fn of_len(
         store: &'s Store,
         files: &'s [SlotFile],
         (len, start): (u64, u64),
@@ -89,7 +121,7 @@ impl<'s> SlotContent<'s> {
     }
 }
 
-impl SlotImage for SlotContent<'_> {
+impl SlotImage for SlotFileSystem<'_> {
     fn len(&self) -> u64 {
         self.image.len()
     }

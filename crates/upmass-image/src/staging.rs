@@ -21,12 +21,7 @@ use upmass_store::Store;
 
 use crate::error::Context;
 use crate::merged::{Entry, Merged, merge};
-use crate::{ImageError, Result};
-
-/// Where the store is on the system partition.
-pub(crate) const STORE: &str = "upmass";
-/// Where the systems are on it: below this, by release and name.
-pub(crate) const SYSTEMS: &str = "systems";
+use crate::{ImageError, Result, STORE, SYSTEMS};
 
 /// Links that an inode of ext4 may have are 65000; the next one is another copy.
 const MAX_LINKS: u32 = 60_000;

@@ -10,10 +10,11 @@ use std::path::Path;
 use upmass_format::release::{BootKind, Changes, Release, System};
 use upmass_format::slot::{RELEASE_FILE, release_file};
 use upmass_format::tree::Directory;
-use upmass_format::{ObjectHasher, ReleaseId, TreePath};
+use upmass_format::{ReleaseId, TreePath};
 use upmass_store::Store;
 
 use crate::error::Context;
+use crate::slot::add_contents;
 use crate::{ImageError, Result, SlotFile, Source, lookup};
 
 /// Machines by their number in PE headers: the loader in a system, and where firmware looks for
@@ -40,11 +41,22 @@ pub fn slot_files(
     release: &Release,
     loader: Option<&Path>,
 ) -> Result<Vec<SlotFile>> {
-    let mut trees = Trees { store, release, read: BTreeMap::new() };
-    let mut files = match loader {
+    let loaders = match loader {
         Some(path) => vec![given_loader(path)?],
-        None => loaders(&mut trees)?,
+        None => loaders(&mut Trees { store, release, read: BTreeMap::new() })?,
     };
+    slot_files_with(store, id, release, loaders)
+}
+
+/// As [`slot_files`], with loaders that are there already.
+pub fn slot_files_with(
+    store: &Store,
+    id: ReleaseId,
+    release: &Release,
+    loaders: Vec<SlotFile>,
+) -> Result<Vec<SlotFile>> {
+    let mut trees = Trees { store, release, read: BTreeMap::new() };
+    let mut files = loaders;
     files.push(SlotFile { path: RELEASE_FILE.to_owned(), source: Source::Bytes(release_file(id)) });
     let names = entry_names(release);
     let default = &names[release.fallback];
@@ -64,6 +76,7 @@ pub fn slot_files(
         });
     }
     files.extend(contents.into_iter().map(|(path, source)| SlotFile { path, source }));
+    add_contents(&mut files);
     Ok(files)
 }
 
@@ -91,11 +104,7 @@ fn entry(
             let word = file.kind.word();
             fail(format!("its {word} {} is no file of component {component:?}", file.path))
         })?;
-        let digest = match &source {
-            Source::Object(id, _) => *id,
-            Source::Bytes(bytes) => ObjectHasher::hash(bytes),
-        };
-        let path = format!("upmass/{}-{digest}", file.kind.word());
+        let path = format!("upmass/{}-{}", file.kind.word(), source.digest());
         let key = match file.kind {
             BootKind::Kernel => "linux",
             BootKind::Initrd => "initrd",

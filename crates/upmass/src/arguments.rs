@@ -39,12 +39,35 @@ pub enum Command {
     /// systems, and an empty data partition. Needs no root for an image; the same release makes
     /// the same image.
     Image(Image),
-    /// Apply an update to the store of this device
+    /// Apply an update to this device, or to a store alone (--store)
+    ///
+    /// On a device: rebuilds the release in the device's store, writes its systems and the boot
+    /// slot that is not in use, and arms it: the next start tries it once. Trusts the keys in
+    /// /etc/upmass/keys.
     ///
     /// Refuses, before anything is written, what no trusted key signed, what starts from a
     /// release that is not there, and what is for another machine or too large. May be
     /// interrupted at any point and run again.
     Apply(Apply),
+    /// Say what runs on this device, what boots next, and what became of the last update
+    Status(Status),
+    /// Restart this device, into another of its systems if one is named
+    Reboot(Reboot),
+    /// Keep the release that is on trial
+    ///
+    /// What `upmass health` does when all is well. Reads all of the boot slot before.
+    Confirm(Confirm),
+    /// Go back to the release in the other boot slot
+    ///
+    /// Takes back an update that is armed, gives up one that is on trial, or makes the other boot
+    /// slot active, if it is whole; the next start boots it.
+    Rollback(Rollback),
+    /// Run the health checks of this device; on trial, confirm or fall back
+    ///
+    /// Runs every executable file in /etc/upmass/health.d in the order of names; each must end
+    /// with status 0, all within the deadline. On trial the release is then confirmed; when one
+    /// fails, the reason is stored and the device restarts into the old release.
+    Health(Health),
     /// Write a system of a release into a directory, exactly
     Checkout(Checkout),
     /// Say what is in an update file, and what takes its bytes
@@ -64,7 +87,8 @@ pub enum Command {
     Log(Log),
     /// Hash everything in the store again, and say what is damaged and who needs it
     Check(Check),
-    /// Remove what no release needs
+    /// Remove what no release needs; on a device, what neither boot slot needs
+    #[command(alias = "gc")]
     Collect(Collect),
     /// Stop keeping a release; its files go with the next `collect`
     Remove(Remove),
@@ -98,6 +122,24 @@ pub struct StoreArgument {
     /// The store: a directory
     #[arg(long, value_name = "DIR", env = "UPMASS_STORE")]
     pub store: PathBuf,
+}
+
+/// A store, or the device that this runs on.
+#[derive(Debug, Args)]
+pub struct WhereArgument {
+    /// A store (a directory) instead of the device that this runs on
+    #[arg(long, value_name = "DIR", env = "UPMASS_STORE")]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgument,
+}
+
+/// The device that this runs on.
+#[derive(Debug, Args)]
+pub struct DeviceArgument {
+    /// Where the root directory of the device is: for tests
+    #[arg(long, hide = true, value_name = "DIR", env = "UPMASS_ROOT", default_value = "/")]
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -216,8 +258,9 @@ pub struct Apply {
     /// The update file
     pub update: PathBuf,
     #[command(flatten)]
-    pub store: StoreArgument,
-    /// A directory with the public keys (*.pub) that are trusted
+    pub place: WhereArgument,
+    /// A directory with the public keys (*.pub) that are trusted; on a device
+    /// /etc/upmass/keys when it is not given
     #[arg(long, value_name = "DIR", env = "UPMASS_TRUST")]
     pub trust: Option<PathBuf>,
     /// Apply whatever comes, signed or not: for trials on a desk
@@ -339,7 +382,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Collect {
     #[command(flatten)]
-    pub store: StoreArgument,
+    pub place: WhereArgument,
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,
@@ -353,6 +396,53 @@ pub struct Remove {
     pub release: String,
     #[command(flatten)]
     pub store: StoreArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub device: DeviceArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Reboot {
+    /// The system of the release that boots next to start, once
+    #[arg(long, value_name = "SYSTEM")]
+    pub into: Option<String>,
+    /// Start it from now on, also with later releases that have it
+    #[arg(long, requires = "into")]
+    pub keep: bool,
+    #[command(flatten)]
+    pub device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Confirm {
+    #[command(flatten)]
+    pub device: DeviceArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    pub device: DeviceArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Seconds that all checks together may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub deadline: u64,
+    #[command(flatten)]
+    pub device: DeviceArgument,
     #[command(flatten)]
     pub json: JsonArgument,
 }

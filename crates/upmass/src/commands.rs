@@ -4,19 +4,24 @@ mod apply;
 mod check;
 mod checkout;
 mod collect;
+mod confirm;
 mod delta;
 mod diff;
 mod generate;
+mod health;
 mod image;
 mod inspect;
 mod keygen;
 mod log;
 mod ls;
 mod patch;
+mod reboot;
 mod release;
 mod remove;
 mod report;
+mod rollback;
 mod show;
+mod status;
 mod update;
 
 use std::sync::{Arc, OnceLock};
@@ -36,6 +41,11 @@ pub fn run(command: Command) -> Outcome {
         Command::Update(arguments) => update::run(&arguments),
         Command::Image(arguments) => image::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Reboot(arguments) => reboot::run(&arguments),
+        Command::Confirm(arguments) => confirm::run(&arguments),
+        Command::Rollback(arguments) => rollback::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

@@ -3,12 +3,25 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use upmass_apply::{ApplyError, Blame, PatchError};
+use upmass_boot::variables::VariableError;
+use upmass_boot::{BootError, ControlError, DiscoverError};
 use upmass_build::BuildError;
+use upmass_disk::{DiskError, SlotError};
 use upmass_image::ImageError;
 use upmass_import::{DescriptionError, ImportError};
 use upmass_store::StoreError;
+
+/// Paths that mean something in this process alone, and what people call them.
+static SAID: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+const NO_PANIC: &str = "no panic while the lock is held";
+
+/// Lets all sentences say `to` for a path.
+pub fn say_instead(path: &Path, to: &str) {
+    SAID.lock().expect(NO_PANIC).push((path.display().to_string(), to.to_owned()));
+}
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -74,12 +87,18 @@ impl Failure {
         }
     }
 
+    /// The sentence.
+    pub fn message(&self) -> String {
+        let said = SAID.lock().expect(NO_PANIC);
+        said.iter().fold(self.message.clone(), |message, (from, to)| message.replace(from, to))
+    }
+
     /// Prints the sentence.
     pub fn report(&self) {
         if self.kind == Kind::NothingToDo {
-            eprintln!("upmass: {}", self.message);
+            eprintln!("upmass: {}", self.message());
         } else if self.kind != Kind::BrokenPipe {
-            eprintln!("upmass: error: {}", self.message);
+            eprintln!("upmass: error: {}", self.message());
         }
     }
 
@@ -166,5 +185,55 @@ impl From<ImageError> for Failure {
 impl From<upmass_checkout::CheckoutError> for Failure {
     fn from(error: upmass_checkout::CheckoutError) -> Self {
         Self::new(Kind::Failed, error)
+    }
+}
+
+impl From<DiskError> for Failure {
+    fn from(error: DiskError) -> Self {
+        let kind = if error.is_full() { Kind::Temporary } else { Kind::Failed };
+        Self::new(kind, error)
+    }
+}
+
+impl From<DiscoverError> for Failure {
+    fn from(error: DiscoverError) -> Self {
+        let kind = match &error {
+            DiscoverError::Io { .. } | DiscoverError::Disk(_) => Kind::Failed,
+            _ => Kind::Refused,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<BootError> for Failure {
+    fn from(error: BootError) -> Self {
+        let kind = match &error {
+            BootError::Variable(VariableError::Io { .. } | VariableError::ReadBack { .. })
+            | BootError::Disk(_) => Kind::Failed,
+            _ => Kind::Refused,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<VariableError> for Failure {
+    fn from(error: VariableError) -> Self {
+        BootError::from(error).into()
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        let kind = match error {
+            ControlError::Boot(error) => return error.into(),
+            ControlError::Disk(error) => return error.into(),
+            ControlError::Refused(_)
+            | ControlError::NotWhole { .. }
+            | ControlError::OtherRelease { .. }
+            | ControlError::Slot(SlotError::TooLong { .. }) => Kind::Refused,
+            ControlError::Busy => Kind::Temporary,
+            ControlError::Slot(_) => Kind::Failed,
+        };
+        Self::new(kind, error)
     }
 }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod device;
 mod failure;
 mod keys;
 mod output;

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "upmass",
         &[
             "upmass-apply",
+            "upmass-boot",
             "upmass-build",
             "upmass-checkout",
             "upmass-disk",

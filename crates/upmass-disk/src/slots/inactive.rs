@@ -63,8 +63,7 @@ impl InactiveSlot {
         if needed > available {
             return Err(SlotError::TooLong { slot: self.slot(), needed, available });
         }
-        self.region.write_at(&[0; SECTOR_LEN as usize], 0)?;
-        self.region.flush()?;
+        self.clear()?;
         let mut writer = Chunks::new(needed, |chunk: &[u8], offset: u64| {
             progress(offset);
             // The first sector stays as it is for now.
@@ -85,6 +84,12 @@ impl InactiveSlot {
             },
         )?;
         Ok(WrittenSlot(self.disk))
+    }
+
+    /// Clears the first sector, so that the slot is no file system. On return it is durable.
+    pub fn clear(&self) -> Result<(), SlotError> {
+        self.region.write_at(&[0; SECTOR_LEN as usize], 0)?;
+        Ok(self.region.flush()?)
     }
 
     /// Compares the slot with an image: for what was written before the last start.

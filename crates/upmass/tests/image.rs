@@ -190,10 +190,20 @@ fn the_boot_slot_has_the_loader_an_entry_for_each_system_and_one_kernel_for_both
     let said = run(&place, "mdir", &["-/", "-b", "-i", "boot-1.img", "::"]);
     let files: Vec<&str> = said.lines().filter(|line| !line.ends_with('/')).collect();
     let kernel = files.iter().filter(|path| path.starts_with("::/upmass/kernel-")).count();
-    assert_eq!((files.len(), kernel), (7, 1), "{said}");
+    assert_eq!((files.len(), kernel), (8, 1), "{said}");
     let read = |path: &str| run(&place, "mtype", &["-i", "boot-1.img", &format!("::/{path}")]);
     let release = read("upmass-release");
     assert!(release.len() == 65 && id.contains(release.trim()), "{release}");
+    let contents = read("upmass-contents");
+    let mut named: Vec<&str> = contents
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .chain(["upmass-contents"])
+        .collect();
+    named.sort_unstable();
+    let mut files: Vec<&str> = files.iter().map(|path| &path[3..]).collect();
+    files.sort_unstable();
+    assert_eq!(named, files, "every file is named");
     assert_eq!(read("loader/loader.conf"), "default rescue.conf\ntimeout 0\neditor no\n");
     let entry = read("loader/entries/main.conf");
     let lines: Vec<&str> = entry.lines().collect();

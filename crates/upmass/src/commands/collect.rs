@@ -24,15 +24,19 @@ pub fn run(arguments: &Collect) -> Outcome {
     super::report_steps();
     let collected = collected?;
     if arguments.json.json {
-        return output::json(json!({
+        let mut said = json!({
             "dry_run": arguments.dry_run,
-            "releases": dropped.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "removed": collected.removed,
             "removed_bytes": collected.removed_bytes,
             "kept": collected.kept,
             "kept_bytes": collected.kept_bytes,
             "abandoned": collected.abandoned,
-        }));
+        });
+        if arguments.place.store.is_none() {
+            let dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
+            said["releases"] = dropped.into();
+        }
+        return output::json(said);
     }
     let would = if arguments.dry_run { "would remove" } else { "removed" };
     for release in dropped {

@@ -15,7 +15,8 @@ use upmass_disk::gpt::{Guid, Slot};
 use upmass_disk::{DiskRange, FileDisk, Found};
 use upmass_format::ReleaseId;
 
-use crate::{command_line, loader, slot_release};
+pub use crate::content::slot_release;
+use crate::{command_line, loader};
 
 pub use error::DiscoverError;
 

@@ -68,6 +68,9 @@ pub fn run(arguments: &Show) -> Outcome {
             let component = &release.components[index];
             let tree = &component.tree.short();
             output::line(&format!("  {tree}  {} at {}", component.name, component.install))?;
+            for (key, value) in &component.labels {
+                output::line(&format!("    {key} {value}"))?;
+            }
         }
     }
     Ok(())

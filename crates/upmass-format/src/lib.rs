@@ -14,6 +14,7 @@ mod id;
 mod name;
 pub mod nar;
 pub mod nix;
+pub mod oci;
 pub mod patch;
 pub mod payload;
 pub mod release;

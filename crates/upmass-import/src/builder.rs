@@ -92,24 +92,34 @@ impl TreeBuilder {
         Ok(self.entries.remove(path).is_some())
     }
 
-    /// The topmost directory above `path` that is not there yet; `None` when all are. Something
-    /// else than a directory in its place is refused.
-    pub fn missing_parent(&self, path: &TreePath) -> Result<Option<TreePath>> {
-        let mut missing = None;
-        let mut here = path.clone();
-        while let Some((parent, _)) = here.split_last()
-            && !parent.is_root()
-        {
+    /// Removes all that is below a path and that `stays` does not keep. Where it keeps something, it
+    /// keeps the directories above it too.
+    pub fn remove_below(&mut self, path: &TreePath, stays: &dyn Fn(&TreePath) -> bool) {
+        let below = self.entries.range(path.clone()..).map(|(other, _)| other);
+        let below = below.filter(|other| *other != path).take_while(|other| is_below(other, path));
+        let goes: Vec<TreePath> = below.filter(|other| !stays(other)).cloned().collect();
+        for path in goes {
+            self.entries.remove(&path);
+        }
+    }
+
+    /// The directories above `path` that are not there yet, the topmost first. Something else than a
+    /// directory in the place of one is refused.
+    pub fn missing_parents(&self, path: &TreePath) -> Result<Vec<TreePath>> {
+        let mut missing = Vec::new();
+        let mut next = path.split_last();
+        while let Some((parent, _)) = next.filter(|(parent, _)| !parent.is_root()) {
+            next = parent.split_last();
             match self.get(&parent) {
-                None => missing = Some(parent.clone()),
+                None => missing.push(parent),
                 Some((_, Node::Directory)) => break,
                 Some((_, node)) => {
                     let why = format!("is below {parent}, which is {}", describe(node));
                     return Err(conflict(path, why));
                 }
             }
-            here = parent;
         }
+        missing.reverse();
         Ok(missing)
     }
 
@@ -134,7 +144,7 @@ impl TreeBuilder {
                 write_ok(writer.leave());
             }
             if open.last().map_or(!parent.is_root(), |directory| **directory != parent) {
-                return Err(match self.missing_parent(path)? {
+                return Err(match self.missing_parents(path)?.first() {
                     Some(missing) => conflict(path, format!("has no directory {missing}")),
                     None => unreachable!("all directories above an entry were entered"),
                 });
@@ -271,9 +281,11 @@ fn conflict(path: &TreePath, why: String) -> ImportError {
 }
 
 fn is_below(path: &TreePath, directory: &TreePath) -> bool {
-    path.as_bytes()
-        .strip_prefix(directory.as_bytes())
-        .is_some_and(|rest| rest.first() == Some(&b'/'))
+    directory.is_root() && !path.is_root()
+        || path
+            .as_bytes()
+            .strip_prefix(directory.as_bytes())
+            .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 /// Writing to memory fails only where entries are out of order or not canonical, which the

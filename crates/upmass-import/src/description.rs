@@ -24,7 +24,7 @@ use upmass_format::release::{Changes, InstallPath};
 pub use self::error::{DescriptionError, Problem};
 pub use self::glob::PathPattern;
 pub use self::import::{ComponentReport, ImportedRelease, import_release};
-use crate::{ImportOptions, NixSource, TarSource};
+use crate::{ImportOptions, NixSource, OciSource, TarSource};
 
 /// A description whose every name, pattern and value is valid; whether its sources exist is
 /// seen when they are imported.
@@ -61,6 +61,16 @@ enum Source {
     Directory(PathBuf),
     Tar(TarSource),
     Nix(NixSource),
+    Oci(OciSource, OciLabels),
+}
+
+/// What a component keeps of the image that it is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OciLabels {
+    /// Which layers it had.
+    Layers,
+    /// The digest of its manifest too, by which registries know it.
+    Manifest,
 }
 
 #[derive(Debug, Clone)]

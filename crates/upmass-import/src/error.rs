@@ -4,7 +4,7 @@ use std::io;
 
 use upmass_store::StoreError;
 
-use crate::{ArchiveFault, NixError};
+use crate::{ArchiveFault, NixError, OciError};
 
 /// The result of an import.
 pub type Result<T, E = ImportError> = std::result::Result<T, E>;
@@ -84,6 +84,9 @@ pub enum ImportError {
     /// The roots of a Nix closure, or the Nix store, are at fault.
     #[error(transparent)]
     Nix(#[from] NixError),
+    /// An OCI image is at fault.
+    #[error(transparent)]
+    Oci(#[from] OciError),
     /// The store failed: its disk, its space, or its content.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -20,7 +20,9 @@ mod index;
 mod initrd;
 mod nix;
 mod objects;
+mod oci;
 mod options;
+mod read_at;
 mod stat;
 mod tar;
 mod warnings;
@@ -36,6 +38,9 @@ pub use error::{ImportError, Result};
 pub use file::import_file;
 pub use nix::{
     ImportedClosure, ImportedComponent, NixError, NixLabel, NixSource, ReferencesFrom, import_nix,
+};
+pub use oci::{
+    ImageConfig, ImportedImage, OciDigest, OciError, OciLocation, OciSource, Platform, import_oci,
 };
 pub use options::{ImportOptions, Imported, IndexUse, Mounts, Owners, XattrUse};
 pub use tar::{ArchiveFault, TarSource, import_tar, import_tar_stream};

@@ -92,9 +92,9 @@ fn what_no_tree_can_hold_is_refused() {
 fn entries_can_be_looked_at_changed_and_removed() {
     let mut builder = build(&["d/", "d/f", "g=d/f"]).unwrap();
     assert_eq!(builder.files(), (1, 1));
-    assert_eq!(builder.missing_parent(&path("d/e/f")).unwrap(), Some(path("d/e")));
-    assert_eq!(builder.missing_parent(&path("x/y/z")).unwrap(), Some(path("x")));
-    assert_eq!(builder.missing_parent(&path("d/x")).unwrap(), None);
+    assert_eq!(builder.missing_parents(&path("d/e/f/g")).unwrap(), [path("d/e"), path("d/e/f")]);
+    assert_eq!(builder.missing_parents(&path("x/y/z")).unwrap(), [path("x"), path("x/y")]);
+    assert_eq!(builder.missing_parents(&path("d/x")).unwrap(), []);
     let error = builder.remove(&path("d")).unwrap_err();
     assert_eq!(error.to_string(), "d is a directory that holds d/f");
     // One inode, two names.
@@ -142,7 +142,7 @@ proptest! {
         let build = |first: usize| {
             let mut builder = builder();
             let add_parents = |builder: &mut TreeBuilder, path: &TreePath| {
-                while let Some(missing) = builder.missing_parent(path).unwrap() {
+                for missing in builder.missing_parents(path).unwrap() {
                     builder.insert(missing, meta(0o755), Node::Directory).unwrap();
                 }
             };

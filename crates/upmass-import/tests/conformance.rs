@@ -1,5 +1,7 @@
 //! What every importer must do: the same tree from the same files, whatever carries them.
 
+#[path = "support/layout.rs"]
+mod layout;
 mod support;
 
 use std::time::{Duration, Instant};
@@ -42,6 +44,25 @@ fn a_directory_and_its_archives_give_the_same_tree() {
     }
     // Five times 4 GiB of holes.
     assert!(started.elapsed() < Duration::from_secs(60), "holes are read or written");
+}
+
+#[test]
+fn an_image_with_one_layer_is_its_archive() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let sample = Sample::new(&place.source());
+    sample.simple().with_nodes().with_extremes().with_times().with_attributes();
+    let store = place.store();
+    let from_directory = import(&store, &place.source());
+    let layout = layout::Layout::new(&place.home().join("image"));
+    let layout = layout.image(&[&tar(&place.source(), &PAX)]);
+    let source = upmass_import::OciSource::at(&layout.dir);
+    let image =
+        upmass_import::import_oci(&store, &source, &ImportOptions::default(), &|_| {}).unwrap();
+    assert_eq!(image.imported.warnings, [] as [String; 0]);
+    assert_same_tree(&store, image.imported.tree, from_directory.tree, "image");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use upmass_format::oci::{LABEL_LAYERS, LABEL_MANIFEST};
 use upmass_format::release::{BootFile, Component, InstallPath, LABEL_VERSION, Release, System};
 use upmass_format::{TreeId, TreePath};
 use upmass_store::Store;
@@ -10,11 +11,12 @@ use upmass_store::Store;
 use super::error::{DescriptionError, Fault, Problem};
 use super::view::{Found, Trees, View};
 use super::{
-    BootDescription, BootSource, ComponentDescription, Description, PathPattern, Source,
+    BootDescription, BootSource, ComponentDescription, Description, OciLabels, PathPattern, Source,
     SystemDescription, ram_disk,
 };
 use crate::{
-    ImportError, Imported, ImportedComponent, NixSource, import_directory, import_nix, import_tar,
+    ImportError, Imported, ImportedComponent, ImportedImage, NixSource, import_directory,
+    import_nix, import_oci, import_tar,
 };
 
 /// A release whose trees and objects are in the store and durable. It is not recorded: until
@@ -190,6 +192,7 @@ impl Import<'_> {
         let mut roots = vec![Vec::new(); components.len()];
         for (index, component) in components.iter().enumerate() {
             let (store, options) = (self.store, &component.options);
+            let mut labels = BTreeMap::new();
             let imported = match &component.source {
                 Source::Nix(source) => {
                     if roots[index].is_empty() {
@@ -199,6 +202,12 @@ impl Import<'_> {
                 }
                 Source::Directory(path) => import_directory(store, path, options, self.progress),
                 Source::Tar(source) => import_tar(store, source.clone(), options, self.progress),
+                Source::Oci(source, keep) => {
+                    import_oci(store, source, options, self.progress).map(|image| {
+                        labels = image_labels(&image, *keep);
+                        image.imported
+                    })
+                }
             };
             let imported = imported.map_err(|error| failed(component, error))?;
             let name = component.name.clone();
@@ -206,7 +215,7 @@ impl Import<'_> {
                 name: name.clone(),
                 install: component.install.clone(),
                 references: Vec::new(),
-                labels: BTreeMap::new(),
+                labels,
                 imported,
             };
             self.add(index, component)?;
@@ -368,6 +377,22 @@ fn few(mut all: Vec<String>) -> (Vec<String>, usize) {
     (all, more)
 }
 
+/// The layers by what is in them, not by how they are compressed: so the same image gives the same
+/// release, whoever has copied it.
+fn image_labels(image: &ImportedImage, keep: OciLabels) -> BTreeMap<String, String> {
+    let mut layers: Vec<&str> =
+        image.layers.iter().take(MOST_LAYERS).map(|layer| layer.short()).collect();
+    let more = format!("+{}", image.layers.len() - layers.len());
+    if image.layers.len() > MOST_LAYERS {
+        layers.push(&more);
+    }
+    let mut labels = BTreeMap::from([(LABEL_LAYERS.to_owned(), layers.join(" "))]);
+    if let (OciLabels::Manifest, Some(manifest)) = (keep, &image.manifest) {
+        labels.insert(LABEL_MANIFEST.to_owned(), manifest.to_string());
+    }
+    labels
+}
+
 fn failed(component: &ComponentDescription, error: ImportError) -> Fault {
     let source = Box::new(error);
     Fault::at(component.line, Problem::Import { place: place(component), source })
@@ -379,3 +404,5 @@ fn place(component: &ComponentDescription) -> String {
 
 /// How many of the files that were found an error names.
 const FEW: usize = 5;
+/// How many layers fit into a label.
+const MOST_LAYERS: usize = 300;

@@ -8,9 +8,9 @@ use upmass_format::release::{InstallPath, LABEL_VERSION};
 use super::error::{Fault, Problem};
 use super::resolve::{self, NamedComponent, NamedSystem};
 use super::table::{Table, Value, line_at};
-use super::values::{boot, changes, labels, name, nix_labels, options, text};
+use super::values::{boot, changes, labels, name, nix_labels, oci, options, text};
 use super::{ComponentDescription, Description, Source, SystemDescription};
-use crate::{NixSource, TarSource};
+use crate::{NixSource, OciLocation, TarSource};
 
 pub(super) fn read(path: &Path) -> Result<Description, Fault> {
     let bytes = std::fs::read(path).map_err(|source| Problem::Read { source })?;
@@ -198,9 +198,11 @@ impl Reader<'_> {
     fn source(&self, table: &Table<'_>) -> Result<Source, Fault> {
         let value = table.require("source", "source = { dir = \"rootfs\" }")?;
         let table = value.table(format!("\"source\" of {}", table.place), SOURCE)?;
-        table.only(&["dir", "tar", "nix", "store", "labels"])?;
+        table.only(&[
+            "dir", "tar", "nix", "oci", "store", "labels", "ref", "platform", "max_size",
+        ])?;
         let kinds: Vec<Value<'_>> =
-            ["dir", "tar", "nix"].iter().filter_map(|key| table.get(key)).collect();
+            ["dir", "tar", "nix", "oci"].iter().filter_map(|key| table.get(key)).collect();
         let [kind] = kinds.as_slice() else {
             let found = match kinds.as_slice() {
                 [] => "none of them".to_owned(),
@@ -213,7 +215,14 @@ impl Reader<'_> {
         };
         if kind.key() != "nix" {
             table.refuse("store", "has no meaning without \"nix\"")?;
-            table.refuse("labels", "has no meaning without \"nix\"")?;
+        }
+        if kind.key() != "oci" {
+            table.refuse("ref", "has no meaning without \"oci\"")?;
+            table.refuse("platform", "has no meaning without \"oci\"")?;
+            table.refuse("max_size", "has no meaning without \"oci\"")?;
+        }
+        if !matches!(kind.key(), "nix" | "oci") {
+            table.refuse("labels", "has no meaning without \"nix\" or \"oci\"")?;
         }
         Ok(match kind.key() {
             "dir" => Source::Directory(self.path(kind, "the path of a directory")?),
@@ -221,6 +230,11 @@ impl Reader<'_> {
                 Source::Tar(TarSource::Stdin)
             }
             "tar" => Source::Tar(TarSource::File(self.path(kind, "the path of an archive")?)),
+            "oci" => {
+                let location = OciLocation::Path(self.path(kind, "the path of an image")?);
+                let (source, labels) = oci(&table, location)?;
+                Source::Oci(source, labels)
+            }
             _ => {
                 let expected = "store paths or links to them, such as \"result\"";
                 let values = kind.one_or_more();
@@ -258,4 +272,4 @@ fn root() -> InstallPath {
 }
 
 const TABLE: &str = "a table";
-const SOURCE: &str = "one of { dir = \"…\" }, { tar = \"…\" }, { nix = [\"…\"] }";
+const SOURCE: &str = "one of { dir = \"…\" }, { tar = \"…\" }, { nix = [\"…\"] }, { oci = \"…\" }";

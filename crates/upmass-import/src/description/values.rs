@@ -9,8 +9,8 @@ use upmass_format::tree::MtimePolicy;
 use super::error::Fault;
 use super::glob::PathPattern;
 use super::table::{Table, Value};
-use super::{BootDescription, BootSource, RamDisk, Source};
-use crate::{ImportOptions, NixLabel, Owners};
+use super::{BootDescription, BootSource, OciLabels, RamDisk, Source};
+use crate::{ImportOptions, NixLabel, OciLocation, OciSource, Owners};
 
 /// How a source is taken over.
 pub(super) fn options(table: &Table<'_>, source: &Source) -> Result<ImportOptions, Fault> {
@@ -170,6 +170,37 @@ pub(super) fn nix_labels(table: &Table<'_>) -> Result<BTreeSet<NixLabel>, Fault>
         Some(labels) => labels.list(expected)?.iter().map(label).collect(),
         None => Ok(BTreeSet::new()),
     }
+}
+
+/// Which image, and what is kept of it.
+pub(super) fn oci(
+    table: &Table<'_>,
+    location: OciLocation,
+) -> Result<(OciSource, OciLabels), Fault> {
+    let reference = table.get("ref").map(|value| name(&value)).transpose()?;
+    let platform = match table.get("platform") {
+        Some(value) => {
+            let expected = "a platform such as \"linux/arm64\" or \"linux/arm/v7\"";
+            let text = value.string(expected)?;
+            Some(text.parse().map_err(|()| value.wrong(expected, shown(text)))?)
+        }
+        None => None,
+    };
+    let max_size = match table.get("max_size") {
+        Some(value) => value.number(1 << 50)?,
+        None => OciSource::MAX_SIZE,
+    };
+    let mut labels = OciLabels::Layers;
+    if let Some(list) = table.get("labels") {
+        let expected = "a list of \"manifest\"";
+        for value in list.list(expected)? {
+            match value.string(expected)? {
+                "manifest" => labels = OciLabels::Manifest,
+                other => return Err(value.wrong(expected, shown(other))),
+            }
+        }
+    }
+    Ok((OciSource { location, reference, platform, max_size }, labels))
 }
 
 /// A name: 1 to 255 bytes of text in one line.

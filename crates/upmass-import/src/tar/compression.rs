@@ -10,7 +10,7 @@ use super::zstd::ZstdReader;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
     Xz,
@@ -19,7 +19,7 @@ pub(super) enum Compression {
 
 impl Compression {
     /// The name of the format, for messages.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Compression::None => "tar",
             Compression::Gzip => "gzip",
@@ -30,7 +30,7 @@ impl Compression {
 }
 
 /// Looks at the first bytes of an archive and decompresses it from there.
-pub(super) fn open<'a>(
+pub(crate) fn open<'a>(
     mut input: impl Read + 'a,
 ) -> Result<(Compression, Box<dyn Read + 'a>), ArchiveFault> {
     let mut front = Vec::new();

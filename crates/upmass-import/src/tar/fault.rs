@@ -123,6 +123,18 @@ pub enum ArchiveFault {
         "it deletes a file of another layer: this is a layer of an OCI image, import the image instead"
     )]
     Whiteout,
+    /// A mark that deletes what no layer can delete.
+    #[error("it deletes \"{found}\": expected the name of a file of a lower layer")]
+    BadWhiteout {
+        /// What stands behind the mark.
+        found: String,
+    },
+    /// A path through too many links.
+    #[error("its path leads through more than {limit} symlinks: they may be a circle")]
+    TooManyLinks {
+        /// The limit.
+        limit: usize,
+    },
     /// The list of data in a sparse file makes no sense.
     #[error("its map of sparse data is damaged: {why}")]
     Sparse {

@@ -47,6 +47,18 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Passes over `len` bytes of content.
+    pub(super) fn pass(&mut self, len: u64, part: &'static str) -> Result<(), ArchiveFault> {
+        let mut buffer = vec![0; len.min(1 << 16) as usize];
+        let mut rest = len;
+        while rest > 0 {
+            let take = rest.min(buffer.len() as u64) as usize;
+            self.exact(&mut buffer[..take], part)?;
+            rest -= take as u64;
+        }
+        Ok(())
+    }
+
     /// Passes over what fills up the last block of `len` bytes of content.
     pub(super) fn padding(&mut self, len: u64, part: &'static str) -> Result<(), ArchiveFault> {
         let padding = len.next_multiple_of(BLOCK as u64) - len;

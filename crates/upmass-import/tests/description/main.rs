@@ -1,6 +1,10 @@
 //! Descriptions of releases: what is refused and how it is told, and what good ones become.
 
+#[path = "../support/layout.rs"]
+mod layout;
+
 mod boot;
+mod image;
 mod ram_disk;
 mod read;
 mod refused;

@@ -25,7 +25,7 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &SMALL.replace("dir =", "directory ="),
         "release.toml:5: unknown key \"directory\" in \"source\" of system \"main\"; known are dir, \
-         tar, nix, store, labels",
+         tar, nix, oci, store, labels, ref, platform, max_size",
     );
     check_refused(
         &format!("{SMALL}[[component]]\nname = \"x\"\npath = \"y\"\n"),
@@ -62,7 +62,7 @@ fn what_is_missing_is_told_with_an_example() {
     check_refused(
         &SMALL.replace("{ dir = \"root\" }", "{}"),
         "release.toml:5: \"source\" of system \"main\": expected one of { dir = \"…\" }, { tar = \
-         \"…\" }, { nix = [\"…\"] }, found none of them",
+         \"…\" }, { nix = [\"…\"] }, { oci = \"…\" }, found none of them",
     );
     check_refused(
         &format!("{SMALL}{}", SMALL_SYSTEM.replace("NAME", "rescue")),
@@ -195,7 +195,7 @@ fn what_contradicts_itself_is_refused() {
     check_refused(
         &SMALL.replace("{ dir = \"root\" }", "{ dir = \"root\", tar = \"x.tar\" }"),
         "release.toml:5: \"source\" of system \"main\": expected one of { dir = \"…\" }, { tar = \
-         \"…\" }, { nix = [\"…\"] }, found \"dir\" and \"tar\"",
+         \"…\" }, { nix = [\"…\"] }, { oci = \"…\" }, found \"dir\" and \"tar\"",
     );
     check_refused(
         &SMALL.replace("{ dir = \"root\" }", "{ dir = \"root\", store = \"/chroot\" }"),
@@ -203,7 +203,8 @@ fn what_contradicts_itself_is_refused() {
     );
     check_refused(
         &SMALL.replace("dir = \"root\"", "dir = \"root\", labels = []"),
-        "release.toml:5: \"labels\" of \"source\" of system \"main\" has no meaning without \"nix\"",
+        "release.toml:5: \"labels\" of \"source\" of system \"main\" has no meaning without \"nix\" or \
+         \"oci\"",
     );
     check_refused(
         &SMALL.replace("dir = \"root\"", "nix = \"result\", labels = [\"deriver\", \"size\"]"),
@@ -327,4 +328,32 @@ fn a_source_that_is_not_there_is_told_with_the_line_of_its_component() {
 
 fn check_refused(text: &str, expected: &str) {
     assert_eq!(Project::with(text).refused(), expected, "{text}");
+}
+
+#[test]
+fn an_image_is_described_by_words_that_images_know() {
+    let oci = |source: &str| SMALL.replace("{ dir = \"root\" }", source);
+    check_refused(
+        &oci("{ dir = \"root\", platform = \"linux/arm64\" }"),
+        "release.toml:5: \"platform\" of \"source\" of system \"main\" has no meaning without \"oci\"",
+    );
+    check_refused(
+        &oci("{ oci = \"image\", platform = \"arm64\" }"),
+        "release.toml:5: \"platform\" of \"source\" of system \"main\": expected a platform such as \
+         \"linux/arm64\" or \"linux/arm/v7\", found \"arm64\"",
+    );
+    check_refused(
+        &oci("{ oci = \"image\", max_size = \"8G\" }"),
+        "release.toml:5: \"max_size\" of \"source\" of system \"main\": expected a whole number from 0 \
+         to 1125899906842624, found \"8G\"",
+    );
+    check_refused(
+        &oci("{ oci = \"image\", labels = [\"layers\"] }"),
+        "release.toml:5: \"labels\" of \"source\" of system \"main\": expected a list of \"manifest\", \
+         found \"layers\"",
+    );
+    check_refused(
+        &oci("{ oci = \"image\" }"),
+        "release.toml:3: component \"main\": cannot open image: No such file or directory (os error 2)",
+    );
 }

@@ -53,8 +53,8 @@ fn execute(input: &[u8], position: u64) -> Option<(&[u8], u64)> {
         loop {
             let (base, len) = match Step::read(&mut program).ok()? {
                 Step::End => break,
-                // Members are the business of who applies.
-                Step::Members => return None,
+                // Members and parts are the business of who applies.
+                Step::Members | Step::Parts => return None,
                 Step::Whole(len) => (&[][..], len),
                 Step::PatchHere(growth) | Step::Patch(_, growth) => {
                     (BASE, (BASE.len() as u64).checked_add_signed(growth)?)

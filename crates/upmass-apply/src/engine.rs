@@ -3,14 +3,15 @@
 use std::io::Write;
 
 use upmass_delta::rename::Renamer;
-use upmass_format::payload::Step;
+use upmass_format::payload::{Later, OldPlace, Step};
 use upmass_format::release::Release;
 use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
 use upmass_store::{Batch, Incoming, Store, StoreError};
 
 use crate::frames::{Failure, Frames};
-use crate::members::{Members, Repacking, expanded, read_step};
+use crate::members::{Instruction, Repacking, expanded, read_step};
 use crate::objects::{Discard, ObjectSink};
+use crate::parts::{PartContent, PartFinder, check_later, joined};
 use crate::plan::{Finished, Planned};
 use crate::prelude::{Prelude, Segment, TreeBase, decoded, expect_end};
 use crate::received::{Fitting, Target};
@@ -114,7 +115,7 @@ impl<'a> Work<'a> {
         };
         match segment {
             Some(segment) => self
-                .make_objects(segment, &prelude.renamer, checkpoint, total, progress)
+                .make_objects(segment, &prelude, checkpoint, progress)
                 .map_err(|error| self.kept(error))?,
             None if self.staging.done() == total => {}
             None => return Err(ended("the last of its objects")),
@@ -152,6 +153,7 @@ impl<'a> Work<'a> {
         }
         expect_end(&mut segment.edits, "tree stream")?;
         planned.plans.flush()?;
+        check_later(&prelude.later, &self.staging.plans()?)?;
         Ok(planned.plans.count())
     }
 
@@ -168,28 +170,31 @@ impl<'a> Work<'a> {
     fn make_objects(
         &mut self,
         mut segment: Segment<'a>,
-        renamer: &Renamer,
+        prelude: &Prelude,
         checkpoint: Checkpoint,
-        total: u64,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         let plans = self.staging.plans()?;
         let room = Room::new(self.fitting.front.header.space_kib);
-        let making = Making { renamer, plans: &plans, room: &room };
+        let Prelude { renamer, later, .. } = prelude;
+        let total = plans.count();
+        let making = Making { renamer, plans: &plans, room: &room, later };
         let mut waiting = Waiting { batch: self.fitting.store.batch()?, objects: Vec::new() };
         let mut here = checkpoint;
         let mut next = checkpoint.first;
         let mut bytes = 0;
         loop {
-            if let Some(Plan::Rename(old, _)) = plans.get(next)? {
+            if next < total
+                && let Some(Plan::Rename(old, _)) = plans.get(later.number_at(next, total))?
+            {
                 let made = self.rename_object(&making, old, next)?;
                 bytes += self.made(&mut waiting, made, here)?;
                 next += 1;
                 progress(Progress { objects: next, objects_total: total, bytes });
                 continue;
             }
-            let (step, members) = read_step(&mut segment)?;
-            if step == Step::End {
+            let instruction = read_step(&mut segment)?;
+            if instruction.step == Step::End {
                 expect_end(&mut segment.program, "program stream")?;
                 let position = segment.close()?;
                 here = Checkpoint { position, first: next };
@@ -207,7 +212,13 @@ impl<'a> Work<'a> {
             if next == total {
                 return Err(ApplyError::Program("it makes objects that no tree uses".into()));
             }
-            let made = self.make_object(&mut segment, step, &members, &making, next)?;
+            if !instruction.parts.is_empty()
+                && self.staging.done() < total - later.numbers().len() as u64
+            {
+                // The parts are read under their names.
+                waiting.commit(&mut self.staging, here)?;
+            }
+            let made = self.make_object(&mut segment, &instruction, &making, next)?;
             bytes += self.made(&mut waiting, made, here)?;
             next += 1;
             progress(Progress { objects: next, objects_total: total, bytes });
@@ -256,20 +267,23 @@ impl<'a> Work<'a> {
     fn make_object(
         &self,
         segment: &mut Segment<'a>,
-        step: Step,
-        members: &Members,
+        instruction: &Instruction,
         making: &Making<'_>,
         index: u64,
     ) -> Result<Option<Incoming>> {
         let store = &self.fitting.store;
-        let (base, change) = match step {
-            Step::End | Step::Members => unreachable!("handled by the caller"),
+        let Instruction { step, parts, members } = instruction;
+        let number = making.later.number_at(index, making.plans.count());
+        let parts_of = Parts { work: self, making, number };
+        let (base, change) = match *step {
+            Step::End | Step::Members | Step::Parts => unreachable!("handled by the caller"),
             Step::Whole(len) => (None, Change::Whole(len)),
+            Step::PatchHere(growth) if !parts.is_empty() => (None, Change::Growth(growth)),
             Step::PatchHere(growth) => {
-                let Some(Plan::Step(Some(base))) = making.plans.get(index)? else {
-                    let why = format!("it patches new object {index}, which has no base");
-                    return Err(ApplyError::Program(why));
-                };
+                let base = parts_of.here()?.ok_or_else(|| {
+                    let why = format!("it patches new object {number}, which has no base");
+                    ApplyError::Program(why)
+                })?;
                 (Some(base), Change::Growth(growth))
             }
             Step::Patch(place, growth) => {
@@ -279,7 +293,8 @@ impl<'a> Work<'a> {
         };
         let file = match base {
             Some(base) => store.open_object(base.id)?,
-            None => Box::new(Nothing),
+            None if parts.is_empty() => Box::new(Nothing),
+            None => Box::new(joined(store, number, making.later, parts, &parts_of)?),
         };
         let base = expanded(store, file, &members.old)?;
         let base = renamed(store, making.renamer, base, making.room)?;
@@ -312,7 +327,7 @@ impl<'a> Work<'a> {
         let store = &self.fitting.store;
         let old = self.fitting.old(&prelude.renamer);
         let mut batch = store.batch()?;
-        let mut finished = Finished::new(&self.staging)?;
+        let mut finished = Finished::new(&self.staging, &prelude.later)?;
         for index in 0..release.components.len() {
             let from = prelude.base_tree(index, base)?;
             let output = || Ok::<_, ApplyError>(TreeOutput::new(store.incoming()?, &self.failure));
@@ -369,6 +384,36 @@ struct Making<'a> {
     renamer: &'a Renamer,
     plans: &'a Plans,
     room: &'a Room,
+    later: &'a Later,
+}
+
+/// Finds the parts of a new object.
+struct Parts<'a> {
+    work: &'a Work<'a>,
+    making: &'a Making<'a>,
+    number: u64,
+}
+
+impl PartFinder for Parts<'_> {
+    fn here(&self) -> Result<Option<FileObject>> {
+        Ok(match self.making.plans.get(self.number)? {
+            Some(Plan::Step(here)) => here,
+            _ => None,
+        })
+    }
+
+    fn old_object(&self, place: OldPlace) -> Result<FileObject> {
+        self.work.fitting.old(self.making.renamer).file(place)
+    }
+
+    fn new_object(&self, number: u64) -> Result<Option<PartContent>> {
+        let Making { plans, later, .. } = self.making;
+        if later.has(number) || !matches!(plans.get(number)?, Some(Plan::Step(_))) {
+            return Ok(None);
+        }
+        let position = later.position_of(number, plans.count());
+        self.work.staging.object(position).map(PartContent::Object).map(Some)
+    }
 }
 
 /// How long a new object is, members unpacked.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use upmass_delta::patch::{Base, Buffered, Sink};
 use upmass_disk::ReadAt;
-use upmass_format::payload::Step;
+use upmass_format::payload::{Part, Step};
 use upmass_member::expanded::{Member, Piece, Source, Total, expanded_len, pieces, read_members};
 use upmass_member::{repack, unpack};
 use upmass_store::{Scratch, ScratchContent, Store};
@@ -24,21 +24,44 @@ pub(crate) struct Members {
     pub(crate) new: Vec<Member>,
 }
 
-/// Reads the next step, with the members before it, if any.
-pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<(Step, Members)> {
+/// A step with what stands before it.
+pub(crate) struct Instruction {
+    /// Neither parts nor members; a patch of what is here, if there are parts.
+    pub(crate) step: Step,
+    /// The parts of the base, where it is more than what the step says.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) members: Members,
+}
+
+/// Reads the next step, with the parts and members before it, if any.
+pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<Instruction> {
     let Segment { program, recipes, .. } = segment;
-    let step = Step::read(program)?;
-    if step != Step::Members {
-        return Ok((step, Members::default()));
+    let mut step = Step::read(program)?;
+    let (mut parts, mut members) = (Vec::new(), Members::default());
+    let mut before = None;
+    if step == Step::Parts {
+        parts = Part::read_all(program)?;
+        before = Some("parts");
+        step = Step::read(program)?;
     }
-    let old = read_members(program, recipes)?;
-    let new = read_members(program, recipes)?;
-    match Step::read(program)? {
-        step @ (Step::End | Step::Members) => {
-            let message = format!("{step:?} follows a list of members");
+    if step == Step::Members {
+        members =
+            Members { old: read_members(program, recipes)?, new: read_members(program, recipes)? };
+        before = Some("members");
+        step = Step::read(program)?;
+    }
+    let is_right = match step {
+        Step::PatchHere(_) => true,
+        Step::Whole(_) | Step::Patch(..) => parts.is_empty(),
+        Step::End => before.is_none(),
+        Step::Members | Step::Parts => false,
+    };
+    match (is_right, before) {
+        (false, Some(before)) => {
+            let message = format!("{step:?} follows a list of {before}");
             Err(ApplyError::Program(message))
         }
-        step => Ok((step, Members { old, new })),
+        _ => Ok(Instruction { step, parts, members }),
     }
 }
 

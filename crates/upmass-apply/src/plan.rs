@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use upmass_format::ObjectId;
+use upmass_format::payload::Later;
 
 use crate::renaming::changes;
 use crate::staging::{Plan, PlanList, Plans, Staging};
@@ -75,6 +76,7 @@ impl NewObjects for Planned<'_> {
 /// The second walk: all objects are there.
 pub(crate) struct Finished<'a> {
     staging: &'a Staging,
+    later: &'a Later,
     plans: Plans,
     next: u64,
     kept: u64,
@@ -84,8 +86,12 @@ pub(crate) struct Finished<'a> {
 }
 
 impl<'a> Finished<'a> {
-    pub(crate) fn new(staging: &'a Staging) -> Result<Self> {
-        Ok(Self { staging, plans: staging.plans()?, next: 0, kept: 0, next_kept: None })
+    pub(crate) fn new(staging: &'a Staging, later: &'a Later) -> Result<Self> {
+        Ok(Self { staging, later, plans: staging.plans()?, next: 0, kept: 0, next_kept: None })
+    }
+
+    fn object(&self, number: u64) -> Result<FileObject> {
+        self.staging.object(self.later.position_of(number, self.plans.count()))
     }
 
     fn next_kept(&mut self) -> Result<Option<u64>> {
@@ -106,7 +112,7 @@ impl<'a> Finished<'a> {
 impl NewObjects for Finished<'_> {
     fn next(&mut self, _: Option<FileObject>) -> Result<FileObject> {
         self.next += 1;
-        self.staging.object(self.next - 1)
+        self.object(self.next - 1)
     }
 
     fn kept(&mut self, old: FileObject) -> Result<FileObject> {
@@ -120,7 +126,7 @@ impl NewObjects for Finished<'_> {
 
     fn again(&mut self, distance: u64) -> Result<FileObject> {
         let index = self.next.checked_sub(1).and_then(|last| last.checked_sub(distance));
-        self.staging.object(index.ok_or_else(too_early)?)
+        self.object(index.ok_or_else(too_early)?)
     }
 }
 

@@ -8,7 +8,7 @@ use upmass_delta::DeltaError;
 use upmass_delta::coder::Decoder;
 use upmass_delta::rename::Renamer;
 use upmass_delta::stream::StreamDecoder;
-use upmass_format::payload::{Demux, STREAMS, Stream, StreamInput, TreeSource};
+use upmass_format::payload::{Demux, Later, STREAMS, Stream, StreamInput, TreeSource};
 use upmass_format::release::{MAX_RELEASE, Release};
 use upmass_format::rename::Renames;
 use upmass_format::wire::Reader;
@@ -40,6 +40,8 @@ pub(crate) struct Prelude {
     pub(crate) release: Release,
     /// Replaces old names in old contents.
     pub(crate) renamer: Renamer,
+    /// New objects that are made when all others are there.
+    pub(crate) later: Later,
     /// Where the tree of each component comes from.
     sources: Vec<TreeSource>,
     /// Names of the old components when they are renamed, ascending, with their indexes.
@@ -119,7 +121,8 @@ impl<'a> Segment<'a> {
         self.patches.patch(&&old[..], len, &mut skeleton)?;
         let release = Release::read_skeleton(&skeleton[..])?;
         let sources = TreeSource::read_all(&mut self.program, release.components.len())?;
-        Ok(Prelude { release, renamer, sources, old_names })
+        let later = Later::read(&mut self.program)?;
+        Ok(Prelude { release, renamer, later, sources, old_names })
     }
 }
 

@@ -95,7 +95,7 @@ impl Staging {
         Ok(total)
     }
 
-    /// A new object that is durable.
+    /// A new object that is durable, by its place in the order in which they are made.
     pub(crate) fn object(&self, index: u64) -> Result<FileObject> {
         let position = self.notes.partition_point(|note| note.first <= index);
         let note = position.checked_sub(1).map(|position| &self.notes[position]);
@@ -239,9 +239,14 @@ pub(crate) struct Plans {
 }
 
 impl Plans {
+    /// How many new objects there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.file.len() / PLAN as u64
+    }
+
     /// The plan of a new object. `None` behind the last.
     pub(crate) fn get(&self, index: u64) -> Result<Option<Plan>> {
-        if index >= self.file.len() / PLAN as u64 {
+        if index >= self.count() {
             return Ok(None);
         }
         let mut record = [0; PLAN];

@@ -16,6 +16,8 @@ const MAX_VOTERS: usize = 256;
 pub(crate) struct NewObject {
     pub(crate) id: ObjectId,
     pub(crate) size: u64,
+    /// Its number among all new objects.
+    pub(crate) number: u64,
     /// Index of the component where it was met first.
     pub(crate) component: usize,
     /// Where it was met first.
@@ -179,7 +181,8 @@ impl<'a> TreeDiff<'a> {
         }
         self.numbers.insert(*id, next);
         let (component, path) = (self.component, path.clone());
-        self.objects.push(NewObject { id: *id, size: *size, component, path, here });
+        let (id, size, number) = (*id, *size, next as u64);
+        self.objects.push(NewObject { id, size, number, component, path, here });
         NewNode::File(Content::New)
     }
 

@@ -15,6 +15,7 @@
 
 mod bases;
 mod budget;
+mod bundles;
 mod changes;
 mod diff;
 mod error;

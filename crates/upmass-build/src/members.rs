@@ -87,6 +87,21 @@ pub(crate) fn expand(content: &[u8], members: &[Member]) -> Vec<u8> {
     expanded
 }
 
+/// The content with all members unpacked that a device with so much memory can pack again.
+pub(crate) fn expand_all(content: &[u8], max_memory: u64) -> Vec<u8> {
+    let limits = Limits { max_plain: MAX_EXPANDED, max_memory, ..Limits::default() };
+    let members = find_members(content, &limits);
+    match expanded_len(content.len() as u64, &members) <= MAX_EXPANDED {
+        true => expand(content, &members),
+        false => content.to_vec(),
+    }
+}
+
+/// Whether a file begins like an archive of files, or one that is compressed.
+pub(crate) fn is_archive(content: &[u8]) -> bool {
+    may_have_members(content) && !content.starts_with(b"MZ")
+}
+
 /// Whether a file begins like those that have members.
 pub(crate) fn may_have_members(content: &[u8]) -> bool {
     const STARTS: [&[u8]; 8] = [

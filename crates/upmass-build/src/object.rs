@@ -14,9 +14,9 @@ use crate::{BuildError, Effort, Result};
 
 /// Larger objects are cut into windows of this size, each matched against the same region of
 /// the base and as much around it.
-const WINDOW: u64 = 64 << 20;
+pub(crate) const WINDOW: u64 = 64 << 20;
 /// A base may be this long to be searched as a whole.
-const MAX_WHOLE_BASE: u64 = 128 << 20;
+pub(crate) const MAX_WHOLE_BASE: u64 = 128 << 20;
 /// Windows with less in common are sent as they are.
 const POOR: f64 = 0.01;
 /// Equal starts and ends shorter than this are left to the search.
@@ -126,6 +126,40 @@ pub(crate) fn find_unpacked(
         base_len = 0;
     }
     Ok(Found { copies, members, base_len, ..Found::default() })
+}
+
+/// Finds what a new object copies from several contents, one after the other; what is compressed is
+/// unpacked if so much memory may be used for that.
+pub(crate) fn find_joined(
+    old: OldObjects<'_>,
+    new: ObjectId,
+    parts: &[ObjectId],
+    unpacking: Option<u64>,
+    effort: Effort,
+) -> Result<Found> {
+    let packed = read_start(old.store, new, WINDOW as usize)?;
+    let joined = old.joined(parts)?;
+    let members = match unpacking.filter(|_| may_have_members(&packed)) {
+        Some(max_packer) => Members::find(&joined, &packed, max_packer),
+        None => Members::default(),
+    };
+    let new = expand(&packed, &members.new);
+    let base = old.renamed(expand(&joined, &members.old));
+    let copies = worthwhile_copies(&base, &new, align);
+    let streams = (effort == Effort::Fast).then(|| {
+        let mut encoder = Encoder::new();
+        encoder.window(&new, &base, 0, &copies);
+        encoder.finish()
+    });
+    let mut found = Found { copies, members, streams, ..Found::default() };
+    match found.copies.is_empty() {
+        true => found.members.old.clear(),
+        false => {
+            found.base_len = base.len() as u64;
+            found.scratch = old.scratch_of(&expand(&joined, &found.members.old))?;
+        }
+    }
+    Ok(found)
 }
 
 /// An object of the store as the encoder reads it.

@@ -138,7 +138,26 @@ impl<'a> OldObjects<'a> {
         Ok(Some((hasher.0.finish(), len)))
     }
 
-    fn renamed(&self, content: Vec<u8>) -> Vec<u8> {
+    /// Objects one after the other, as they are.
+    pub(crate) fn joined(&self, ids: &[ObjectId]) -> Result<Vec<u8>> {
+        let mut joined = Vec::new();
+        for id in ids {
+            joined.append(&mut read_start(self.store, *id, MAX_FILE as usize)?);
+        }
+        Ok(joined)
+    }
+
+    /// What a device must write down to read a content renamed, in bytes.
+    pub(crate) fn scratch_of(&self, content: &[u8]) -> Result<u64> {
+        let places = self.renamer.places(&content, MAX_PLACES);
+        match places.expect("bytes in memory can be read") {
+            Some(_) => Ok(0),
+            None => Ok(self.renamed(content.to_vec()).len() as u64),
+        }
+    }
+
+    /// A content, renamed.
+    pub(crate) fn renamed(&self, content: Vec<u8>) -> Vec<u8> {
         match self.renamer.is_empty() {
             true => content,
             false => self.renamer.rename(&content).unwrap_or(content),

@@ -54,6 +54,8 @@ pub(crate) enum Source {
     Expanded(ObjectId, Vec<Member>),
     /// Of the old release, with members unpacked, if any, and renamed.
     Old(ObjectId, Vec<Member>),
+    /// Several, one after the other, with members unpacked, if any, and renamed.
+    Joined(Vec<ObjectId>, Vec<Member>),
 }
 
 /// A segment as the payload has it.
@@ -192,7 +194,9 @@ fn encode_objects(
             Source::Object(id) | Source::Expanded(id, _) | Source::Old(id, _) => {
                 BuildError::Encode { id: *id, message: error.to_string() }
             }
-            Source::Bytes(_) => unreachable!("bytes in memory can be read: {error}"),
+            Source::Bytes(_) | Source::Joined(..) => {
+                unreachable!("bytes in memory can be read: {error}")
+            }
         };
         let ways =
             ways(&object.copies, &*base, &*new).map_err(|error| failed(DeltaError::Base(error)))?;
@@ -221,6 +225,9 @@ impl Source {
                 true => Box::new(content(old.open(*id)?)),
                 false => Box::new(Owned(old.expanded(*id, members)?)),
             },
+            Source::Joined(ids, members) => {
+                Box::new(Owned(old.renamed(expand(&old.joined(ids)?, members))))
+            }
             Source::Expanded(id, members) => {
                 let packed = read_start(old.store, *id, MAX_FILE as usize)?;
                 Box::new(Owned(expand(&packed, members)))

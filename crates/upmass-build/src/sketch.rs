@@ -4,7 +4,7 @@
 //! they are. The smallest chunk hashes of an object are its sketch; two objects with much in
 //! common share some of them (Broder, *On the resemblance and containment of documents*, 1997).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use upmass_format::ObjectId;
@@ -25,6 +25,21 @@ const MAX_READ: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sketch(Vec<u64>);
 
+impl Sketch {
+    /// The chunk hashes, ascending.
+    pub(crate) fn hashes(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+/// The hashes of all chunks of a content, which is that of this object.
+pub(crate) fn chunks_of(content: impl Read, id: ObjectId) -> Result<HashSet<u64>> {
+    let mut sketcher = Sketcher { keeps_all: true, ..Sketcher::default() };
+    sketcher.read(content, id)?;
+    sketcher.end_chunk();
+    Ok(sketcher.hashes.into_iter().collect())
+}
+
 /// Old objects by their chunk hashes.
 #[derive(Default)]
 pub(crate) struct SketchIndex {
@@ -35,16 +50,9 @@ pub(crate) struct SketchIndex {
 impl Sketch {
     /// The sketch of an object of the store.
     pub(crate) fn of(store: &Store, id: ObjectId) -> Result<Self> {
-        let mut reader = store.object_reader(id)?.take(MAX_READ);
         let mut sketcher = Sketcher::default();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let n = reader.read(&mut buffer).map_err(|source| BuildError::Read { id, source })?;
-            if n == 0 {
-                return Ok(sketcher.finish());
-            }
-            sketcher.update(&buffer[..n]);
-        }
+        sketcher.read(store.object_reader(id)?.take(MAX_READ), id)?;
+        Ok(sketcher.finish())
     }
 }
 
@@ -77,9 +85,22 @@ struct Sketcher {
     rolling: u64,
     chunk: u64,
     hashes: Vec<u64>,
+    /// More is wanted than a sketch.
+    keeps_all: bool,
 }
 
 impl Sketcher {
+    fn read(&mut self, mut content: impl Read, id: ObjectId) -> Result<()> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = content.read(&mut buffer).map_err(|source| BuildError::Read { id, source })?;
+            if n == 0 {
+                return Ok(());
+            }
+            self.update(&buffer[..n]);
+        }
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         for byte in bytes {
             // A gear hash: each byte leaves it after 64 shifts.
@@ -94,7 +115,7 @@ impl Sketcher {
     fn end_chunk(&mut self) {
         self.hashes.push(mix(self.chunk));
         self.chunk = 0xcbf2_9ce4_8422_2325;
-        if self.hashes.len() >= 1 << 16 {
+        if self.hashes.len() >= 1 << 16 && !self.keeps_all {
             self.compact();
         }
     }

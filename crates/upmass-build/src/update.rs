@@ -7,7 +7,7 @@ use upmass_delta::modelled::Sizes;
 use upmass_delta::patch::Encoder;
 use upmass_delta::patch::RawStreams;
 use upmass_delta::rename::Renamer;
-use upmass_format::payload::{STREAMS, Step, TreeSource};
+use upmass_format::payload::{Later, Part, STREAMS, Step, TreeSource};
 use upmass_format::release::Release;
 use upmass_format::update::{
     BasePrefix, FRAME_DIGEST_LEN, FrameDigest, Front, Header, HeaderSignature, MAX_FRAME_LOG2,
@@ -20,9 +20,10 @@ use upmass_store::Store;
 
 use crate::bases::{BaseChooser, ChosenBase};
 use crate::budget::Budget;
+use crate::bundles::Bundles;
 use crate::diff::{NewObject, TreeDiff};
 use crate::members::expanded_len;
-use crate::object::{self, Found};
+use crate::object::{self, Found, WINDOW};
 use crate::old::OldTrees;
 use crate::partners::Partners;
 use crate::renamed::OldObjects;
@@ -71,6 +72,11 @@ impl Options {
     /// What a packer may take on the device, in bytes.
     fn max_packer(&self) -> u64 {
         self.device_memory.saturating_sub(self.sizes().memory() + (FIXED_MEMORY_KIB << 10))
+    }
+
+    /// Memory that unpacking members may take; `None` where they stay packed.
+    fn unpacking(&self) -> Option<u64> {
+        (self.effort == Effort::Small).then(|| self.max_packer())
     }
 
     /// An empty segment's content.
@@ -241,6 +247,10 @@ pub fn build_payload(
         sources.push(source.source);
     }
     TreeSource::put_all(&sources, &mut first.program);
+    let bundles = Bundles::find(store, &diff.objects, options.unpacking())?;
+    let later = (0..diff.objects.len()).filter(|index| bundles.has(*index));
+    Later::new(later.map(|index| diff.objects[index].number).collect()).put(&mut first.program);
+    let (objects, parts) = bundles.arrange(std::mem::take(&mut diff.objects));
     first.tree = std::mem::take(&mut diff.edits);
     first.use_trees();
 
@@ -248,7 +258,8 @@ pub fn build_payload(
     let mut payload = Vec::new();
     let (mut memory, mut scratch) = (0, 0);
     let chooser = BaseChooser::new(old_objects, &old_trees);
-    let work = Work { old: old_objects, chooser, options, progress, objects: &diff.objects };
+    let (objects, parts) = (&objects[..], &parts[..]);
+    let work = Work { old: old_objects, chooser, options, progress, objects, parts };
     let mut first = Some(first);
     // As many segments as there are threads at once: each holds its streams before compression.
     for groups in work.groups().chunks(rayon::current_num_threads()) {
@@ -276,7 +287,7 @@ pub fn build_payload(
     summary.renamed = diff.renamed.len() as u64;
     summary.renamed_bytes = diff.renamed.iter().sum();
     memory += if renamer.is_empty() { 0 } else { renamer.memory() };
-    let sizes = diff.objects.iter().map(|object| object.size).chain(diff.renamed);
+    let sizes = objects.iter().map(|object| object.size).chain(diff.renamed);
     let space: u64 = sizes.map(|size| on_disk(size) + NOTE_BYTES).sum();
     Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes + on_disk(scratch) })
 }
@@ -310,7 +321,17 @@ struct Work<'a> {
     chooser: BaseChooser<'a>,
     options: &'a Options,
     progress: &'a (dyn Fn(Progress) + Sync),
+    /// In the order in which they are made.
     objects: &'a [NewObject],
+    /// For each object the new ones that it is made from, if it is made later.
+    parts: &'a [Vec<usize>],
+}
+
+/// What a new object is made from.
+enum Origin {
+    Nothing,
+    Old(ChosenBase),
+    Joined(Vec<(Part, ObjectId)>),
 }
 
 impl Work<'_> {
@@ -340,36 +361,48 @@ impl Work<'_> {
         let total = self.objects.iter().map(|object| object.size).sum();
         let before = self.objects[..group.start].iter().map(|object| object.size).sum();
         let done = std::sync::atomic::AtomicU64::new(before);
-        let encoded: Vec<(Option<ChosenBase>, Found)> = self.objects[group.clone()]
-            .par_iter()
-            .map(|new| {
-                let encoded = self.encode_object(new, &budget)?;
+        let encoded: Vec<(Origin, Found)> = group
+            .clone()
+            .into_par_iter()
+            .map(|index| {
+                let new = &self.objects[index];
+                let encoded = self.encode_object(index, old, &budget)?;
                 let done = done.fetch_add(new.size, std::sync::atomic::Ordering::Relaxed);
                 (self.progress)(Progress { done: done + new.size, total });
                 Ok(encoded)
             })
             .collect::<Result<_>>()?;
-        for (new, (base, found)) in self.objects[group].iter().zip(encoded) {
+        for (new, (origin, found)) in self.objects[group].iter().zip(encoded) {
             summary.objects += 1;
             summary.object_bytes += new.size;
+            if let Origin::Joined(parts) = &origin {
+                let parts: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
+                Step::Parts.put(&mut segment.program);
+                Part::put_all(&parts, &mut segment.program);
+            }
             segment.members(&found.members);
             let new_len = expanded_len(new.size, &found.members.new);
-            let step = match base {
-                None => Step::Whole(new_len),
-                Some(base) => {
-                    summary.patched += 1;
-                    summary.patched_bytes += new.size;
-                    let growth = new_len.wrapping_sub(found.base_len) as i64;
-                    match old.place(base.id).filter(|_| !base.is_here) {
-                        None => Step::PatchHere(growth),
-                        Some((place, _)) => Step::Patch(place, growth),
-                    }
-                }
+            let growth = new_len.wrapping_sub(found.base_len) as i64;
+            let step = match &origin {
+                Origin::Nothing => Step::Whole(new_len),
+                Origin::Joined(_) => Step::PatchHere(growth),
+                Origin::Old(base) => match old.place(base.id).filter(|_| !base.is_here) {
+                    None => Step::PatchHere(growth),
+                    Some((place, _)) => Step::Patch(place, growth),
+                },
             };
+            if !matches!(origin, Origin::Nothing) {
+                summary.patched += 1;
+                summary.patched_bytes += new.size;
+            }
             step.put(&mut segment.program);
-            let from = match base {
-                Some(base) => Source::Old(base.id, found.members.old.clone()),
-                None => Source::Bytes(Vec::new()),
+            let members = found.members.old.clone();
+            let from = match origin {
+                Origin::Old(base) => Source::Old(base.id, members),
+                Origin::Joined(parts) => {
+                    Source::Joined(parts.into_iter().map(|(_, id)| id).collect(), members)
+                }
+                Origin::Nothing => Source::Bytes(Vec::new()),
             };
             let to = Source::of(new.id, &found.members.new);
             segment.object(from, to, found);
@@ -379,17 +412,22 @@ impl Work<'_> {
 
     fn encode_object(
         &self,
-        new: &NewObject,
+        index: usize,
+        old: &OldTrees,
         budget: &Budget,
-    ) -> Result<(Option<ChosenBase>, Found)> {
+    ) -> Result<(Origin, Found)> {
+        let new = &self.objects[index];
         let base = self.chooser.choose(new)?;
+        if !self.parts[index].is_empty() {
+            return self.encode_bundle(index, base, old, budget);
+        }
         let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
         let to = (new.id, new.size);
         let effort = self.options.effort;
         let mut share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
-        let members = match effort {
-            Effort::Small => object::members(self.old.store, to, from, self.options.max_packer())?,
-            Effort::Fast => None,
+        let members = match self.options.unpacking() {
+            Some(max_packer) => object::members(self.old.store, to, from, max_packer)?,
+            None => None,
         };
         let found = match members {
             None => object::find(self.old, to, base.map(|base| base.id), effort)?,
@@ -403,7 +441,42 @@ impl Work<'_> {
             }
         };
         drop(share);
-        Ok((base.filter(|_| !found.copies.is_empty()), found))
+        let base = base.filter(|_| !found.copies.is_empty());
+        Ok((base.map_or(Origin::Nothing, Origin::Old), found))
+    }
+
+    /// Encodes an object that has new ones in it: from what it had before, and from these.
+    fn encode_bundle(
+        &self,
+        index: usize,
+        base: Option<ChosenBase>,
+        old: &OldTrees,
+        budget: &Budget,
+    ) -> Result<(Origin, Found)> {
+        let new = &self.objects[index];
+        let mut len = 0;
+        let mut parts = Vec::new();
+        if let Some(base) = base.filter(|base| base.size <= WINDOW) {
+            let part = match old.place(base.id).filter(|_| !base.is_here) {
+                None => Part::Here,
+                Some((place, _)) => Part::Old(place),
+            };
+            parts.push((part, base.id));
+            len += base.size;
+        }
+        for part in &self.parts[index] {
+            let part = &self.objects[*part];
+            parts.push((Part::New(part.number), part.id));
+            len += part.size;
+        }
+        let _share = budget.take(object::memory_for(new.size, Some(len)));
+        let ids: Vec<ObjectId> = parts.iter().map(|(_, id)| *id).collect();
+        let (unpacking, effort) = (self.options.unpacking(), self.options.effort);
+        let found = object::find_joined(self.old, new.id, &ids, unpacking, effort)?;
+        match found.copies.is_empty() {
+            true => Ok((Origin::Nothing, found)),
+            false => Ok((Origin::Joined(parts), found)),
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub const MAX_CHUNK: u64 = 1 << 16;
 pub const READ_AHEAD: u64 = 1 << 13;
 /// Most bytes that may wait in a decoder because another stream was asked for.
 pub const MAX_QUEUED: usize = 2 << 20;
+/// Most objects that are made later than all others.
+pub const MAX_LATER: u64 = 1 << 12;
+/// Most parts of a base.
+pub const MAX_PARTS: u64 = 1 << 10;
 
 /// The streams of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub enum Step {
     /// lists of members follow (`spec/member.md`), then another step, which speaks of contents
     /// with members unpacked.
     Members,
+    /// The base of the next step, which is [`Step::PatchHere`], is several contents, one after the
+    /// other. A list of parts follows ([`Part`]), then perhaps members, then the step. Only what is
+    /// made later has parts ([`Later`]).
+    Parts,
     /// The segment ends; more objects follow in the next one, or none.
     End,
 }
@@ -174,6 +182,7 @@ impl Step {
         match self {
             Step::End => put_varint(out, 0),
             Step::Members => put_varint(out, 4),
+            Step::Parts => put_varint(out, 12),
             Step::Whole(len) => put_varint(out, len << 2 | 1),
             Step::PatchHere(growth) => put_varint(out, zigzag(*growth) << 2 | 2),
             Step::Patch(place, growth) => {
@@ -196,10 +205,159 @@ impl Step {
             }
             _ if word == 0 => Step::End,
             _ if word == 4 => Step::Members,
+            _ if word == 12 => Step::Parts,
             _ => {
                 return Err(FormatError::Unknown { what: "step", offset, found: word });
             }
         })
+    }
+}
+
+/// A content that a base has in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The object that was at the same place in the tree that was edited.
+    Here,
+    /// An object elsewhere in the old release.
+    Old(OldPlace),
+    /// A new object, by its number in the order in which trees mention them.
+    New(u64),
+}
+
+impl Part {
+    /// Appends a list of parts.
+    pub fn put_all(parts: &[Part], out: &mut Vec<u8>) {
+        put_varint(out, parts.len() as u64);
+        let mut next = 0u64;
+        for part in parts {
+            match part {
+                Part::Here => put_varint(out, 0),
+                Part::Old(place) => {
+                    put_varint(out, 1);
+                    place.put(out);
+                }
+                Part::New(number) => {
+                    put_varint(out, 2 + zigzag(number.wrapping_sub(next) as i64));
+                    next = number + 1;
+                }
+            }
+        }
+    }
+
+    /// Reads a list of one to [`MAX_PARTS`] parts.
+    pub fn read_all<R: Read>(input: &mut Reader<R>) -> Result<Vec<Part>> {
+        let offset = input.offset();
+        let count = input.number(MAX_PARTS, "number of parts")?;
+        let invalid = |what, offset, found: u64| FormatError::Invalid {
+            what,
+            offset,
+            expected: "a base of one part or more, and numbers of new objects",
+            found: found.to_string(),
+        };
+        if count == 0 {
+            return Err(invalid("number of parts", offset, count));
+        }
+        let mut next = 0u64;
+        let mut parts = Vec::new();
+        for _ in 0..count {
+            let offset = input.offset();
+            parts.push(match input.varint("part of a base")? {
+                0 => Part::Here,
+                1 => Part::Old(OldPlace::read(input)?),
+                word => {
+                    let number = next
+                        .checked_add_signed(unzigzag(word - 2))
+                        .filter(|number| *number < 1 << 62)
+                        .ok_or_else(|| invalid("part of a base", offset, word))?;
+                    next = number + 1;
+                    Part::New(number)
+                }
+            });
+        }
+        Ok(parts)
+    }
+}
+
+/// The new objects that are made when all others are there, since they are made from some of them.
+/// They are given by their numbers in the order in which trees mention them, and are made in this
+/// order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Later(Vec<u64>);
+
+impl Later {
+    /// Takes numbers, which ascend; at most [`MAX_LATER`].
+    pub fn new(numbers: Vec<u64>) -> Self {
+        debug_assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.len() as u64 <= MAX_LATER);
+        Self(numbers)
+    }
+
+    /// The numbers, ascending.
+    pub fn numbers(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// Whether this object is one of them.
+    pub fn has(&self, number: u64) -> bool {
+        self.0.binary_search(&number).is_ok()
+    }
+
+    /// The number of the object that is made as the so many-th, of `total` objects from 0 on.
+    pub fn number_at(&self, position: u64, total: u64) -> u64 {
+        let others = total - self.0.len() as u64;
+        if position >= others {
+            return self.0[(position - others) as usize];
+        }
+        // How many are passed over: those whose number without the passed ones is not above.
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.0[middle] - middle as u64 <= position {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        position + low as u64
+    }
+
+    /// When an object is made: as the so many-th of `total`, from 0 on.
+    pub fn position_of(&self, number: u64, total: u64) -> u64 {
+        let before = self.0.partition_point(|later| *later < number) as u64;
+        match self.has(number) {
+            true => total - self.0.len() as u64 + before,
+            false => number - before,
+        }
+    }
+
+    /// Appends the list.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.0.len() as u64);
+        let mut next = 0;
+        for number in &self.0 {
+            put_varint(out, number - next);
+            next = number + 1;
+        }
+    }
+
+    /// Reads a list.
+    pub fn read<R: Read>(input: &mut Reader<R>) -> Result<Self> {
+        let mut numbers = Vec::new();
+        let mut next = 0u64;
+        for _ in 0..input.number(MAX_LATER, "number of objects that are made later")? {
+            let offset = input.offset();
+            let gap = input.number(1 << 62, "object that is made later")?;
+            let number = next.saturating_add(gap);
+            if number >= 1 << 62 {
+                return Err(FormatError::TooLarge {
+                    what: "number of a new object",
+                    offset,
+                    found: number,
+                    limit: 1 << 62,
+                });
+            }
+            numbers.push(number);
+            next = number + 1;
+        }
+        Ok(Self(numbers))
     }
 }
 

@@ -6,9 +6,9 @@ mod common;
 use common::damage::{Cut, check, each_flipped_bit, each_prefix};
 use common::samples;
 use common::{
-    edit_head_again, edits_again, entries_again, front_again, patch_again, place_again, put_edits,
-    put_steps, release_again, renames_again, skeleton_again, sources_again, steps_again,
-    tree_again,
+    edit_head_again, edits_again, entries_again, front_again, later_and_parts_again, patch_again,
+    place_again, put_edits, put_later_and_parts, put_steps, release_again, renames_again,
+    skeleton_again, sources_again, steps_again, tree_again,
 };
 use upmass_format::payload::{Demux, MAX_QUEUED, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
@@ -135,6 +135,8 @@ fn a_damaged_program_is_refused_or_another_program() {
     TreeSource::put_all(&samples::sources(), &mut sources);
     check(&sources, Cut::Refused, |bytes| sources_again(bytes, samples::SOURCES));
     check(&[0x83, 0x01, 0xff, 0x7f], Cut::Refused, place_again);
+    let bytes = put_later_and_parts(&samples::later(), &samples::parts());
+    check(&bytes, Cut::Refused, later_and_parts_again);
 }
 
 #[test]

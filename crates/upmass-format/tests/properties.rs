@@ -3,11 +3,14 @@
 mod common;
 
 use common::{
-    InPieces, any, edit_head_again, edits_again, front_again, put_edits, put_steps, read_edits,
-    read_steps, release_again, skeleton_again, sources_again, steps_again, tree_again,
+    InPieces, any, edit_head_again, edits_again, front_again, later_and_parts_again, put_edits,
+    put_later_and_parts, put_steps, read_edits, read_steps, release_again, skeleton_again,
+    sources_again, steps_again, tree_again,
 };
 use proptest::prelude::*;
-use upmass_format::payload::{Demux, MAX_CHUNK, STREAMS, Stream, TreeSource, put_segment};
+use upmass_format::payload::{
+    Demux, Later, MAX_CHUNK, Part, STREAMS, Stream, TreeSource, put_segment,
+};
 use upmass_format::release::Release;
 use upmass_format::tree::{
     Child, Directory, Entry, Event, Meta, Mtime, MtimePolicy, Node, TreeReader, TreeWriter, Xattr,
@@ -183,6 +186,32 @@ proptest! {
     }
 
     #[test]
+    fn later_and_parts_are_read_back(later in any::later(), parts in any::parts()) {
+        let bytes = put_later_and_parts(&later, &parts);
+        let mut input = Reader::new(&bytes[..]);
+        prop_assert_eq!(Later::read(&mut input), Ok(later));
+        prop_assert_eq!(Part::read_all(&mut input), Ok(parts));
+        prop_assert_eq!(input.expect_end("parts"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_made_later_comes_behind_all_others(
+        is_later in prop::collection::vec(any::<bool>(), 1..60),
+    ) {
+        let numbers = |later: bool| {
+            let all = is_later.iter().enumerate().filter(move |(_, is)| **is == later);
+            all.map(|(number, _)| number as u64)
+        };
+        let (later, total) = (Later::new(numbers(true).collect()), is_later.len() as u64);
+        let expected: Vec<u64> = numbers(false).chain(numbers(true)).collect();
+        let found: Vec<u64> = (0..total).map(|at| later.number_at(at, total)).collect();
+        prop_assert_eq!(&found, &expected);
+        for (position, number) in found.into_iter().enumerate() {
+            prop_assert_eq!(later.position_of(number, total), position as u64);
+        }
+    }
+
+    #[test]
     fn what_any_decoder_accepts_has_no_other_encoding(bytes in nearly_valid()) {
         let check = |again: Result<Vec<u8>, FormatError>| match again {
             Ok(encoded) => encoded == bytes,
@@ -196,6 +225,7 @@ proptest! {
         prop_assert!(check(edit_head_again(&bytes)));
         prop_assert!(check(steps_again(&bytes)));
         prop_assert!(check(sources_again(&bytes, 100)));
+        prop_assert!(check(later_and_parts_again(&bytes)));
     }
 
     #[test]

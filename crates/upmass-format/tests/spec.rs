@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use upmass_format::nar::{self, NarHasher};
 use upmass_format::patch::{self, Kind};
 use upmass_format::payload::{
-    Demux, MAX_CHUNK, MAX_QUEUED, OldPlace, READ_AHEAD, STREAMS, Step, Stream, TreeSource,
-    put_segment,
+    Demux, Later, MAX_CHUNK, MAX_LATER, MAX_PARTS, MAX_QUEUED, OldPlace, Part, READ_AHEAD, STREAMS,
+    Step, Stream, TreeSource, put_segment,
 };
 use upmass_format::release::{self, BootKind, Changes, Policy, Release};
 use upmass_format::rename::{self, Rename, Renames};
@@ -490,6 +490,8 @@ fn payloads() {
             ("bytes that wait in one decoder", MAX_QUEUED as u64),
             ("bytes of content of a stream that a decoder may be ahead", READ_AHEAD),
             ("skeleton, bytes", release::MAX_RELEASE),
+            ("objects that are made later", MAX_LATER),
+            ("parts of a base", MAX_PARTS),
         ],
     );
     let streams = Stream::ALL.map(|stream| (stream.word(), stream as u64));
@@ -580,28 +582,49 @@ fn sources_and_steps_of_programs() {
         TreeSource::Same,
         TreeSource::SameAs(3),
     ];
-    let steps = [
-        Step::Whole(5000),
-        Step::PatchHere(12),
-        Step::Patch(OldPlace { component: 0, offset: 300 }, -1),
-        Step::End,
-    ];
+    let later = Later::new(vec![1]);
+    let steps =
+        [Step::Whole(5000), Step::Patch(OldPlace { component: 0, offset: 300 }, -1), Step::Parts];
+    let parts = [Part::Here, Part::New(2)];
+    let last = [Step::PatchHere(12), Step::End];
     let mut bytes = Vec::new();
     Renames::default().put(&mut bytes, &mut Vec::new());
     put_varint(&mut bytes, samples::small_release().skeleton().unwrap().len() as u64);
     TreeSource::put_all(&sources, &mut bytes);
+    later.put(&mut bytes);
     bytes.extend(put_steps(&steps));
+    Part::put_all(&parts, &mut bytes);
+    bytes.extend(put_steps(&last));
     PAYLOAD.check_example("Worked example of a program", &bytes);
     let mut input = Reader::new(&bytes[..]);
     let no_names = Renames::read(&mut input, &mut Reader::new(&[][..]), 6);
     assert_eq!(no_names, Ok(Renames::default()));
     assert_eq!(input.varint("length of the skeleton"), Ok(106));
     assert_eq!(TreeSource::read_all(&mut input, 6), Ok(sources.to_vec()));
+    assert_eq!(Later::read(&mut input), Ok(later));
     for step in steps {
+        assert_eq!(Step::read(&mut input), Ok(step));
+    }
+    assert_eq!(Part::read_all(&mut input), Ok(parts.to_vec()));
+    for step in last {
         assert_eq!(Step::read(&mut input), Ok(step));
     }
 
     // The formulas of the tables.
+    let part = |part| {
+        let mut bytes = Vec::new();
+        Part::put_all(&[part], &mut bytes);
+        bytes[1]
+    };
+    let rows = PAYLOAD.rows("Parts");
+    let column: Vec<(&str, &str)> = rows.iter().map(|row| (&row[0][..], &row[1][..])).collect();
+    let expected = [
+        ("here", "0", 0, part(Part::Here)),
+        ("old", "1", 1, part(Part::Old(OldPlace { component: 0, offset: 0 }))),
+        ("new", "2 + zigzag(difference)", 2 + 2 * 3, part(Part::New(3))),
+    ];
+    assert_eq!(column, expected.map(|(name, formula, ..)| (name, formula)));
+    expected.iter().for_each(|(name, _, value, found)| assert_eq!(value, found, "{name}"));
     let source = |source| {
         let mut bytes = Vec::new();
         TreeSource::put_all(&[source], &mut bytes);
@@ -626,6 +649,7 @@ fn sources_and_steps_of_programs() {
     let expected = [
         ("end", "0", 0, step(Step::End)),
         ("members", "4", 4, step(Step::Members)),
+        ("parts", "12", 12, step(Step::Parts)),
         ("whole", "1 + 4 * length", 1 + 4 * 9, step(Step::Whole(9))),
         ("patch here", "2 + 4 * zigzag(growth)", 2 + 4 * 5, step(Step::PatchHere(-3))),
         ("patch", "3 + 4 * zigzag(growth)", 3 + 4 * 6, step(Step::Patch(place, 3))),

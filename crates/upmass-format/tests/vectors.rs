@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use common::markdown::{Hex, Spec};
 use common::{
-    edits_again, front_again, patch_again, put_edits, put_steps, read_edits, read_steps,
-    release_again, renames_again, samples, skeleton_again, sources_again, steps_again, tree_again,
-    vectors,
+    edits_again, front_again, later_and_parts_again, patch_again, put_edits, put_later_and_parts,
+    put_steps, read_edits, read_steps, release_again, renames_again, samples, skeleton_again,
+    sources_again, steps_again, tree_again, vectors,
 };
 use upmass_format::patch::Head;
-use upmass_format::payload::{Demux, STREAMS, Stream, TreeSource, put_segment};
+use upmass_format::payload::{Demux, Later, Part, STREAMS, Stream, TreeSource, put_segment};
 use upmass_format::release::Release;
 use upmass_format::rename::Renames;
 use upmass_format::tree::{Directory, MtimePolicy};
@@ -107,6 +107,14 @@ fn programs() {
     assert_eq!(Hex(&encoded), Hex(&golden));
     let read = TreeSource::read_all(&mut Reader::new(&golden[..]), samples::SOURCES);
     assert_eq!(read, Ok(sources));
+
+    let (later, parts) = (samples::later(), samples::parts());
+    let encoded = put_later_and_parts(&later, &parts);
+    let golden = vectors::golden("program/later-and-parts.bin", || encoded.clone());
+    assert_eq!(Hex(&encoded), Hex(&golden));
+    let mut input = Reader::new(&golden[..]);
+    assert_eq!(Later::read(&mut input), Ok(later));
+    assert_eq!(Part::read_all(&mut input), Ok(parts));
 }
 
 #[test]
@@ -175,6 +183,7 @@ fn what_must_be_refused_is_refused_for_its_reason() {
             "rename" => renames_again(&bytes, samples::renames().1),
             "program" => match file.starts_with("refused-sources") {
                 true => sources_again(&bytes, samples::SOURCES),
+                false if file.starts_with("refused-parts") => later_and_parts_again(&bytes),
                 false => steps_again(&bytes),
             },
             other => panic!("no decoder for {other}"),

@@ -135,6 +135,10 @@ fn why(file: &FileCost) -> String {
         Origin::Here => "made from the file that was here".to_owned(),
         Origin::Old(component, path) => format!("made from {path} of {component}"),
         Origin::Renamed => "only names in it have changed".to_owned(),
+        Origin::Parts { old: 0, new } => format!("made from {new} other new files"),
+        Origin::Parts { new, .. } => {
+            format!("made from what was here or like it, and {new} other new files")
+        }
     };
     match (file.packed, file.members) {
         (_, members @ 1..) => {

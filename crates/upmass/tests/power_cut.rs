@@ -164,6 +164,14 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         let name = Name::new(format!("file{file}")).unwrap();
         children.insert(name, Child::Leaf(meta.clone(), node));
     }
+    // Two that nothing old is like, and an archive of them, which is met first.
+    let new: Vec<Vec<u8>> = (0..2u32).map(|n| noise(n + 9 * u32::from(version))).collect();
+    let archive = [&b"an archive of "[..], &new[0], b" and ", &new[1]].concat();
+    for (name, content) in [("archive", &archive), ("new0", &new[0]), ("new1", &new[1])] {
+        let node = Node::Object { size: content.len() as u64, id: store.put(content).unwrap() };
+        let name = Name::new(name.to_owned()).unwrap();
+        children.insert(name, Child::Leaf(meta.clone(), node));
+    }
     // Unpacked it is too long to stay in memory.
     let packed = common::packed(&["gzip", "-9n"], &common::text(version.into(), 300_000));
     let id = store.put(&packed).unwrap();
@@ -196,6 +204,14 @@ fn release(store: &Store, version: u8) -> ReleaseId {
         fallback: 0,
     };
     store.record(&release).unwrap()
+}
+
+fn noise(seed: u32) -> Vec<u8> {
+    let step = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some((*state >> 24) as u8)
+    };
+    std::iter::repeat_n((), 9_000).scan(seed * 7919 + 1, |state, ()| step(state)).collect()
 }
 
 /// A component with a hash in its name, which its files mention: they are renamed on the way.

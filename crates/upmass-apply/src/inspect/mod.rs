@@ -4,8 +4,9 @@ mod head;
 mod walk;
 
 use upmass_delta::Section;
+use upmass_delta::patch::Sink;
 use upmass_format::TreePath;
-use upmass_format::payload::{Demux, STREAMS, Step, Stream};
+use upmass_format::payload::{Demux, Later, Part, STREAMS, Step, Stream};
 use upmass_format::release::Release;
 use upmass_store::Store;
 
@@ -13,7 +14,9 @@ use self::head::Head;
 use self::walk::{Met, OldPaths, Walked, walk};
 use crate::engine::Nothing;
 use crate::frames::{Failure, Frames};
-use crate::members::{expanded, read_step};
+use crate::kept::{Kept, Parts, Tee};
+use crate::members::{Instruction, Repacking, expanded, read_step};
+use crate::parts::{joined, not_later};
 use crate::prelude::{Segment, expect_end};
 use crate::received::Received;
 use crate::renaming::{Room, renamed};
@@ -80,6 +83,13 @@ pub enum Origin {
     Old(String, TreePath),
     /// The old file with names replaced: it costs nothing of its own.
     Renamed,
+    /// So many old files, and so many new ones that were made before.
+    Parts {
+        /// What it had before, or files like it.
+        old: usize,
+        /// What is in it and new elsewhere too.
+        new: usize,
+    },
 }
 
 /// New files of one kind.
@@ -101,7 +111,7 @@ impl ComponentCost {
 
     /// Files that are made from old ones.
     pub fn patched(&self) -> ObjectKind {
-        self.kind(|origin| matches!(origin, Origin::Here | Origin::Old(..)))
+        self.kind(|origin| matches!(origin, Origin::Here | Origin::Old(..) | Origin::Parts { .. }))
     }
 
     /// Files that are old ones with names replaced. Their bytes are those of the old ones.
@@ -211,14 +221,15 @@ fn details(
 
     let mut totals = [0; STREAMS];
     let mut segments = 0;
-    let mut next = objects.into_iter().peekable();
+    let mut kept = Kept::new(store, &prelude.later)?;
+    let mut next = in_order(objects, &prelude.later)?.into_iter().peekable();
     loop {
         let mut made = Vec::new();
         let mut before = segment.patches.consumed();
         let mut spent_before = segment.patches.spent();
         let start = before;
         loop {
-            while let Some(met) = next.next_if(|met| met.is_renamed) {
+            while let Some((_, met)) = next.next_if(|(_, met)| met.is_renamed) {
                 let bytes = met.here.map_or(0, |old| old.size);
                 components[met.component].files.push(FileCost::new(
                     met.path,
@@ -226,27 +237,39 @@ fn details(
                     bytes,
                 ));
             }
-            let (step, members) = read_step(&mut segment)?;
+            let Instruction { step, parts, members } = read_step(&mut segment)?;
             if step == Step::End {
                 break;
             }
-            let Met { component, path, here, .. } = next.next().ok_or_else(no_payload)?;
+            let (number, met) = next.next().ok_or_else(no_payload)?;
+            let Met { component, path, here, .. } = met;
+            if prelude.later.has(number) {
+                kept.finish()?;
+            }
             let (from, origin, change) = match (step, here) {
                 (Step::Whole(len), _) => (None, Origin::New, (len, 0)),
+                (Step::PatchHere(growth), _) if !parts.is_empty() => {
+                    let new = parts.iter().filter(|part| matches!(part, Part::New(_))).count();
+                    (None, Origin::Parts { old: parts.len() - new, new }, (0, growth))
+                }
                 (Step::PatchHere(growth), Some(here)) => (Some(here), Origin::Here, (0, growth)),
                 (Step::Patch(place, growth), _) => {
                     let from = old.file(place)?;
                     let (component, path) = old_paths.at(place)?;
                     (Some(from), Origin::Old(component, path), (0, growth))
                 }
-                (Step::PatchHere(_) | Step::End | Step::Members, _) => {
+                (Step::PatchHere(_) | Step::End | Step::Members | Step::Parts, _) => {
                     return Err(ApplyError::Program("it patches an object without base".into()));
                 }
             };
-            let is_patch = from.is_some();
+            let is_patch = from.is_some() || !parts.is_empty();
             let file: Box<dyn ReadAt> = match from {
                 Some(from) => store.open_object(from.id)?,
-                None => Box::new(Nothing),
+                None if parts.is_empty() => Box::new(Nothing),
+                None => {
+                    let finder = Parts { kept: &kept, old: &old, here };
+                    Box::new(joined(store, number, &prelude.later, &parts, &finder)?)
+                }
             };
             let base = expanded(store, file, &members.old)?;
             let base = renamed(store, &prelude.renamer, base, &room)?;
@@ -259,7 +282,19 @@ fn details(
                 len.wrapping_sub(member.lengths.plain).wrapping_add(member.lengths.packed)
             });
             let mut head = Head::default();
-            segment.patches.patch(&*base, expanded_len, &mut head)?;
+            if kept.is_open() {
+                let mut sink = kept.sink(failure);
+                let mut sink: &mut dyn Sink = &mut sink;
+                let mut packing;
+                if !members.new.is_empty() {
+                    packing = Repacking::new(store, &members.new, expanded_len, sink, failure)?;
+                    sink = &mut packing;
+                }
+                segment.patches.patch(&*base, expanded_len, &mut Tee(&mut head, sink))?;
+                kept.end_object(number);
+            } else {
+                segment.patches.patch(&*base, expanded_len, &mut head)?;
+            }
             let (after, spent) = (segment.patches.consumed(), segment.patches.spent());
             let used = std::array::from_fn(|i| after[i] - before[i]);
             let mut file = FileCost::new(path, origin, len);
@@ -299,6 +334,19 @@ fn details(
         component.files.sort_by(|a, b| a.path.cmp(&b.path));
     }
     Ok(inspection(received, segments, totals, Some(components)))
+}
+
+/// New objects with their numbers, in the order in which they are made.
+fn in_order(objects: Vec<Met>, later: &Later) -> Result<Vec<(u64, Met)>> {
+    for number in later.numbers() {
+        let met = usize::try_from(*number).ok().and_then(|number| objects.get(number));
+        if met.is_none_or(|met| met.is_renamed) {
+            return Err(not_later(*number));
+        }
+    }
+    let (made_later, others): (Vec<_>, Vec<_>) =
+        (0..).zip(objects).partition(|(number, _)| later.has(*number));
+    Ok(others.into_iter().chain(made_later).collect())
 }
 
 fn share(part: u64, all: u64, cost: u64) -> f64 {

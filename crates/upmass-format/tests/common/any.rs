@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use upmass_format::payload::{OldPlace, Step, TreeSource};
+use upmass_format::payload::{Later, OldPlace, Part, Step, TreeSource};
 use upmass_format::release::{
     BootFile, BootKind, Changes, Component, InstallPath, Policy, Release, System,
 };
@@ -336,8 +336,24 @@ pub fn step() -> impl Strategy<Value = Step> {
         number().prop_map(|len| Step::Whole(len >> 2)),
         growth().prop_map(Step::PatchHere),
         (place(), growth()).prop_map(|(place, growth)| Step::Patch(place, growth)),
+        Just(Step::Members),
+        Just(Step::Parts),
         Just(Step::End),
     ]
+}
+
+pub fn later() -> impl Strategy<Value = Later> {
+    prop::collection::btree_set(number().prop_map(|number| number >> 2), 0..20)
+        .prop_map(|numbers| Later::new(numbers.into_iter().collect()))
+}
+
+pub fn parts() -> impl Strategy<Value = Vec<Part>> {
+    let part = prop_oneof![
+        Just(Part::Here),
+        place().prop_map(Part::Old),
+        number().prop_map(|number| Part::New(number >> 2)),
+    ];
+    vec(part, 1..20)
 }
 
 pub fn sources() -> impl Strategy<Value = Vec<TreeSource>> {

@@ -11,7 +11,7 @@ pub mod vectors;
 use std::io::Read;
 
 use upmass_format::patch;
-use upmass_format::payload::{OldPlace, Step, TreeSource};
+use upmass_format::payload::{Later, OldPlace, Part, Step, TreeSource};
 use upmass_format::release::Release;
 use upmass_format::rename::Renames;
 use upmass_format::tree::{Directory, Entry, Event, MtimePolicy, Node, TreeReader, TreeWriter};
@@ -145,6 +145,23 @@ pub fn sources_again(bytes: &[u8], count: usize) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     TreeSource::put_all(&sources, &mut out);
     Ok(out)
+}
+
+/// The bytes of a list of what is made later, and of one of parts.
+pub fn put_later_and_parts(later: &Later, parts: &[Part]) -> Vec<u8> {
+    let mut out = Vec::new();
+    later.put(&mut out);
+    Part::put_all(parts, &mut out);
+    out
+}
+
+/// Reads such lists and writes them again.
+pub fn later_and_parts_again(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut input = Reader::new(bytes);
+    let later = Later::read(&mut input)?;
+    let parts = Part::read_all(&mut input)?;
+    input.expect_end("parts")?;
+    Ok(put_later_and_parts(&later, &parts))
 }
 
 /// Reads a table of names for `count` old components, whose hashes are all zero, and writes it again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use upmass_format::patch;
-use upmass_format::payload::{OldPlace, Step, TreeSource};
+use upmass_format::payload::{Later, OldPlace, Part, Step, TreeSource};
 use upmass_format::release::{
     BootFile, BootKind, Changes, Component, InstallPath, Policy, Release, System,
 };
@@ -396,6 +396,18 @@ pub fn every_edit_with_times() -> Vec<Edit> {
             other => other,
         })
         .collect()
+}
+
+/// What is made later, at numbers at which encodings grow.
+pub fn later() -> Later {
+    Later::new(vec![0, 1, 130, 131, 20_000, (1 << 62) - 1])
+}
+
+/// Every kind of part, with new objects ahead, behind and again.
+pub fn parts() -> Vec<Part> {
+    let new = [70, 71, 0, 5, 5, (1 << 62) - 1, 0].map(Part::New);
+    let old = OldPlace { component: 3, offset: 300 };
+    [&[Part::Here, Part::Old(old)], &new[..], &[Part::Here]].concat()
 }
 
 /// Every kind of step, with the numbers at which encodings grow.

@@ -353,3 +353,19 @@ fn the_worked_example_of_the_spec_is_a_record() {
     let reason = Reason::new("check 10-network ended with status 1");
     assert_eq!(attempt.state, AttemptState::Failed(reason));
 }
+
+#[test]
+fn every_step_has_its_row_in_the_table_of_power_cuts() {
+    let document = include_str!("../../../POWER-LOSS.md");
+    let mut rows: std::collections::BTreeSet<&str> = Default::default();
+    for (model, _) in reachable().values() {
+        for (_, answer) in model.operations() {
+            let Answer::Do(steps) = answer else { continue };
+            rows.extend(steps.iter().flat_map(|step| step.rows().iter().copied()));
+        }
+    }
+    assert_eq!(rows.len(), 7, "{rows:?}");
+    for row in rows {
+        assert!(document.contains(&format!("\n| {row} | ")), "{row} has no row");
+    }
+}

@@ -76,6 +76,11 @@ impl SimDisk {
         Self { flushes, ..self }
     }
 
+    /// Whether flushing has an effect.
+    pub fn flushes(&self) -> Flushes {
+        self.flushes
+    }
+
     /// Another disk with the same content, all of it durable, with the power on and no past.
     pub fn copy(&self) -> Self {
         Self::with(self.len, self.state().now.clone())
@@ -99,6 +104,15 @@ impl SimDisk {
     pub fn crash_states(&self, random: u64, look: &mut dyn FnMut(SimDisk)) {
         let epochs = self.state().epochs.clone();
         for epoch in &epochs {
+            epoch.survivors(random, &mut |sectors| look(Self::with(self.len, sectors)));
+        }
+    }
+
+    /// As [`Self::crash_states`], for a power cut now: what was written since the last flush may
+    /// be there or not. Works without power.
+    pub fn crash_states_now(&self, random: u64, look: &mut dyn FnMut(SimDisk)) {
+        let epoch = self.state().epochs.last().cloned();
+        if let Some(epoch) = epoch {
             epoch.survivors(random, &mut |sectors| look(Self::with(self.len, sectors)));
         }
     }

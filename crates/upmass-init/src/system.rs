@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::system::RebootCommand;
-use rustix::time::ClockId;
 use upmass_boot::{Device, Roots, discover};
 
 use crate::changes::{self, Releases};
 use crate::error::{Context, InitError, Result};
 use crate::modules::Modules;
 use crate::options::{Options, When};
+use crate::stage::Stage;
 use crate::watchdog::Watchdog;
 use crate::{mounts, say, trial};
 
 /// Where the system partition is mounted; out of sight once the system runs.
-const SYSTEM: &str = "/system";
+pub(crate) const SYSTEM: &str = "/system";
 /// Where the system is put together.
 const ROOT: &str = "/root";
 /// Between two looks for the disk.
@@ -30,7 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const INITS: [&str; 3] = ["/sbin/init", "/etc/init", "/bin/init"];
 
 /// Starts the system. Returns only if that is impossible.
-pub(crate) fn start() -> Result<Infallible> {
+pub(crate) fn start(stage: &mut Stage) -> Result<Infallible> {
     let begun = Instant::now();
     let roots = Roots::default();
     for (kind, at) in [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys")] {
@@ -50,6 +50,9 @@ pub(crate) fn start() -> Result<Infallible> {
     };
     let device = find(&roots, &options, &mut modules)?;
     let releases = trial::releases(&device);
+    if releases.is_trial {
+        stage.on_trial(&device);
+    }
     if releases.is_trial && options.watchdog != When::Never && watchdog.is_none() {
         watchdog = Watchdog::start();
     }
@@ -60,12 +63,7 @@ pub(crate) fn start() -> Result<Infallible> {
     if let Some(watchdog) = &mut watchdog {
         watchdog.sign_of_life();
     }
-    let cpu = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
-    say::note(&format!(
-        "starts {init} after {} ms, {} ms of them work",
-        begun.elapsed().as_millis(),
-        cpu.tv_sec * 1000 + cpu.tv_nsec / 1_000_000
-    ));
+    say::note(&format!("starts {init} after {} ms", begun.elapsed().as_millis()));
     switch_to(&init)
 }
 

@@ -97,16 +97,55 @@ impl Attributes {
         if let Some((uid, gid)) = self.owner(meta, path)? {
             permitted(fs::fchown(directory, uid, gid), "set the owner of", path)?;
         }
-        for name in list_xattrs(directory).on("list the attributes of", path)? {
-            let is_wanted = || meta.xattrs.iter().any(|xattr| xattr.name == name);
-            if comes_from_trees(&name) && self.keeps_xattr(&name) && !is_wanted() {
-                remove_xattr(directory, &name).on("remove an attribute of", path)?;
-            }
-        }
+        self.remove_others(directory, meta, path)?;
         self.set_xattrs(meta, path, |name, value| {
             fs::fsetxattr(directory, name, value, XattrFlags::empty())
         })?;
         fs::futimens(directory, &self.times(meta)).on("set the time of", path)
+    }
+
+    /// Sets the attributes of a file that may have had others.
+    pub(crate) fn reset_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        meta: &Meta,
+        path: PathOf<'_>,
+    ) -> Result<()> {
+        self.remove_others(file, meta, path)?;
+        self.set_file(file, meta, path)
+    }
+
+    /// Whether a file has these attributes already, and no others that come from trees.
+    #[allow(clippy::unnecessary_cast, reason = "the types of these fields depend on the machine")]
+    pub(crate) fn are_of(&self, file: BorrowedFd<'_>, stat: &fs::Stat, meta: &Meta) -> bool {
+        let mtime = self.times(meta).last_modification;
+        let found = (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777);
+        if found != (meta.uid, meta.gid, u32::from(meta.mode))
+            || (stat.st_mtime, stat.st_mtime_nsec as i64) != (mtime.tv_sec, mtime.tv_nsec as i64)
+        {
+            return false;
+        }
+        let Ok(names) = list_xattrs(file) else { return false };
+        let is_ours = |name: &&Vec<u8>| comes_from_trees(name) || name.starts_with(b"security.cap");
+        let count = names.iter().filter(is_ours).count();
+        let mut value = Vec::with_capacity(1 << 16);
+        count == meta.xattrs.iter().filter(|xattr| is_ours(&&xattr.name)).count()
+            && meta.xattrs.iter().all(|xattr| {
+                value.clear();
+                let name = OsStr::from_bytes(&xattr.name);
+                let read = fs::fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value));
+                read.is_ok() && value == xattr.value
+            })
+    }
+
+    fn remove_others(&self, file: BorrowedFd<'_>, meta: &Meta, path: PathOf<'_>) -> Result<()> {
+        for name in list_xattrs(file).on("list the attributes of", path)? {
+            let is_wanted = || meta.xattrs.iter().any(|xattr| xattr.name == name);
+            if comes_from_trees(&name) && self.keeps_xattr(&name) && !is_wanted() {
+                remove_xattr(file, &name).on("remove an attribute of", path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets the mode of a directory. This comes after all that is done below it, since the mode

@@ -113,6 +113,7 @@ fn checkout(
         root: partial.root(),
         members,
         leaves: Leaves {
+            sharing: options.sharing,
             contents: Contents::new(store, progress),
             attributes: &mut attributes,
             report: &mut report,

@@ -117,7 +117,12 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn advance(&mut self, bytes: u64, report: &mut Report) {
+    /// The store that contents come from.
+    pub(crate) fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    pub(crate) fn advance(&mut self, bytes: u64, report: &mut Report) {
         if bytes > 0 {
             report.bytes += bytes;
             (self.progress)(report.bytes);

@@ -13,7 +13,7 @@ use crate::attributes::{Attributes, Named, permitted};
 use crate::content::{Contents, Target};
 use crate::descent::open_dir_at;
 use crate::error::io_error;
-use crate::{CheckoutError, Owners, Report, Result};
+use crate::{CheckoutError, Owners, Report, Result, Sharing};
 
 /// Where an entry goes.
 #[derive(Clone, Copy)]
@@ -40,6 +40,7 @@ pub(crate) enum Outcome {
 
 /// Makes entries, one after the other.
 pub(crate) struct Leaves<'a> {
+    pub(crate) sharing: Sharing,
     pub(crate) contents: Contents<'a>,
     pub(crate) attributes: &'a mut Attributes,
     pub(crate) report: &'a mut Report,
@@ -72,6 +73,11 @@ impl Leaves<'_> {
 
     fn make_file(&mut self, entry: &Entry, name: &OsStr, place: Place<'_>) -> Result<Outcome> {
         let path = place.path;
+        if self.sharing == Sharing::Links
+            && let Some(outcome) = self.link_object(entry, name, place)?
+        {
+            return Ok(outcome);
+        }
         let file = match create(place.directory, name) {
             Ok(file) => file,
             Err(Errno::EXIST) => return Ok(Outcome::Taken),

@@ -31,8 +31,9 @@ mod partial;
 mod registration;
 mod remove;
 mod settle;
+mod share;
 
 pub use checkout::{checkout_component, checkout_system};
 pub use error::{CheckoutError, Result};
-pub use options::{LeftOut, Options, Owners, Registration, Report, Times};
+pub use options::{LeftOut, Options, Owners, Registration, Report, Sharing, Times};
 pub use registration::{NIX_REGISTRATION, NIX_SIGNATURES};

@@ -9,6 +9,8 @@ pub struct Options {
     pub times: Times,
     /// Who is to be told of what is there.
     pub registration: Registration,
+    /// Whether files may be links to the objects of the store.
+    pub sharing: Sharing,
     /// Whether the directory survives a power cut from the return on. Without it, and if power
     /// is lost soon after, files may be empty although the directory has its name.
     pub durable: bool,
@@ -28,6 +30,22 @@ pub enum Owners {
     /// The user who runs this, for trees that were made without owners: modes are exact, and
     /// what only root can make is an error.
     Maker,
+}
+
+/// Whether files may be links to the objects of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// No: each file is a file of its own.
+    #[default]
+    None,
+    /// Yes, on the file system of the store, with [`Owners::Keep`]: a file is a link to its object
+    /// where no other link says that owner, mode, times or attributes are others, and a copy
+    /// otherwise. It costs a name then, and no space.
+    ///
+    /// So nobody may ever write to the directory: it is for systems that are mounted read-only. Files
+    /// of one content and the same attributes become links to each other. Only one checkout of a store
+    /// may run at a time.
+    Links,
 }
 
 /// Who is to be told of what is there.
@@ -62,6 +80,8 @@ pub struct Report {
     pub bytes: u64,
     /// How many of these bytes share their place on the disk with the store.
     pub cloned_bytes: u64,
+    /// How many of these bytes are links to objects of the store.
+    pub linked_bytes: u64,
     /// How many store paths were registered, with [`Registration::Nix`] only.
     pub registered: u64,
     /// What is missing, with [`Owners::Current`] only.

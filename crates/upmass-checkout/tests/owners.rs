@@ -11,7 +11,7 @@ use std::process::Command;
 use support::snapshot::snapshot;
 use support::{Fixture, device, dir, file, hardlink, mode, normalised, sub, symlink, xattr};
 use upmass_checkout::{
-    CheckoutError, LeftOut, Options, Owners, Registration, Report, Times, checkout_system,
+    CheckoutError, LeftOut, Options, Owners, Registration, Report, Sharing, Times, checkout_system,
 };
 use upmass_format::tree::{Child, Directory, Meta, Node};
 
@@ -21,6 +21,7 @@ const CURRENT: Options = Options {
     owners: Owners::Current,
     times: Times::Normalised,
     registration: Registration::None,
+    sharing: Sharing::None,
     durable: false,
 };
 

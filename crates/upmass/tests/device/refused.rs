@@ -99,7 +99,7 @@ fn a_slot_that_is_too_short_is_refused_before_it_is_written() {
 
 #[test]
 fn a_system_partition_that_is_too_short_is_refused_with_numbers() {
-    let machine = Machine::with(&["1", "2"], "slot = \"40MiB\"\nsystem = \"14MiB\"\n");
+    let machine = Machine::with(&["1", "2"], "slot = \"40MiB\"\nsystem = \"10MiB\"\n");
     let before = machine.decisive();
     let error = machine.fail(4, &["apply", "1-2.upm"]);
     assert!(error.contains(" bytes of the system partition, which has "), "{error}");

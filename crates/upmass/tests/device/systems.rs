@@ -129,3 +129,23 @@ fn a_file_system_that_is_mounted_read_only_is_made_writable_for_the_command_alon
     machine.start();
     machine.assert_state("2", "trial", "boot-2", "boot-1");
 }
+
+#[test]
+fn systems_are_links_to_the_store_and_take_hardly_any_space() {
+    use std::os::unix::fs::MetadataExt;
+    let machine = Machine::new(&["1", "2"]);
+    machine.succeed(&["apply", "1-2.upm"]);
+    let mounted = machine.mounted();
+    let stat = |version: &str, path: &str| {
+        let system = mounted.0.join("systems").join(machine.id(version));
+        fs::symlink_metadata(system.join(path)).unwrap()
+    };
+    // One inode: the object, and the file in two systems of two releases.
+    let program = stat("1", "main/program");
+    for (version, path) in [("1", "rescue/program"), ("2", "main/program"), ("2", "rescue/program")]
+    {
+        assert_eq!(stat(version, path).ino(), program.ino(), "{version} {path}");
+    }
+    assert_eq!(program.nlink(), 5);
+    assert_eq!(stat("2", "main/boot/vmlinuz").nlink(), 3, "store, main and rescue");
+}

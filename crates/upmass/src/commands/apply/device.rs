@@ -8,7 +8,7 @@ use serde_json::json;
 use upmass_apply::{Outcome as Done, Received};
 use upmass_boot::policy::{Phase, View};
 use upmass_boot::{Control, Outcome as Armed};
-use upmass_checkout::{Options, checkout_system};
+use upmass_checkout::{Options, Sharing, checkout_system};
 use upmass_disk::Found;
 use upmass_disk::fat::{FileSystem, NodeKind};
 use upmass_format::ReleaseId;
@@ -128,7 +128,7 @@ fn checkout(session: &Session, store: &Store, id: ReleaseId, release: &Release) 
         if target.is_dir() {
             continue;
         }
-        let options = Options { durable: true, ..Options::default() };
+        let options = Options { durable: true, sharing: Sharing::Links, ..Options::default() };
         let mut told = |bytes| bar.set_position(bytes);
         checkout_system(store, id, Some(&system.name), &target, &options, &mut told)?;
     }

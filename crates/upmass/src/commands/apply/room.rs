@@ -1,9 +1,11 @@
 //! Space on the system partition, before it is needed.
 
+use std::os::unix::fs::MetadataExt;
+
 use upmass_boot::Control;
-use upmass_format::ReleaseId;
 use upmass_format::release::Release;
-use upmass_format::tree::{Event, Node};
+use upmass_format::tree::{Event, Meta, Node};
+use upmass_format::{ObjectId, ReleaseId};
 use upmass_store::{Store, StoreError};
 
 use super::super::collect;
@@ -44,7 +46,8 @@ pub(super) fn for_systems(
     make(session, control, store, needed, Some(id), "its systems")
 }
 
-/// What a tree takes of a file system: blocks of 4 KiB, and an inode for each entry.
+/// What a tree takes of a file system beside the objects of the store, to which its files are links
+/// where they can be: blocks of 4 KiB, and an inode for each entry.
 fn space_of(store: &Store, tree: upmass_format::TreeId) -> Result<u64, Failure> {
     let damaged = |source| StoreError::Damaged { id: tree.into(), source };
     let mut reader = store.tree_reader(tree)?;
@@ -52,14 +55,25 @@ fn space_of(store: &Store, tree: upmass_format::TreeId) -> Result<u64, Failure> 
     while let Some(event) = reader.next_event().map_err(damaged)? {
         let Event::Entry(entry) = event else { continue };
         bytes += match entry.node {
-            Node::Object { size, .. } => size.next_multiple_of(4096) + 256,
-            Node::Directory => 4096 + 256,
-            Node::Hardlink(_) => 0,
+            Node::Object { size, id } => match is_linked(store, id, &entry.meta) {
+                true => 64,
+                false => size.next_multiple_of(4096) + 256,
+            },
+            Node::Hardlink(_) => 64,
             _ => 4096 + 256,
         };
     }
     reader.finish().map_err(damaged)?;
     Ok(bytes)
+}
+
+/// Whether a file will be a link to its object, as far as it can be told cheaply.
+fn is_linked(store: &Store, id: ObjectId, meta: &Meta) -> bool {
+    let found = store.object_path(id).and_then(|path| std::fs::symlink_metadata(path).ok());
+    found.is_none_or(|found| {
+        let attributes = (found.uid(), found.gid(), found.mode() & 0o7777);
+        found.nlink() == 1 || attributes == (meta.uid, meta.gid, meta.mode.into())
+    })
 }
 
 /// What the file system keeps for itself beside what is asked for: directories, journals, rounding.

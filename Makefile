@@ -4,6 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help:
 	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
 	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
+	@echo 'make device   a device in QEMU falls back from a bad release, and keeps a good one'
 	@echo 'make init     the init program for initial RAM disks, beside the command'
 	@echo 'make test     all tests'
 	@echo 'make aarch64  golden streams by a program for AArch64, in qemu-user'
@@ -19,6 +20,12 @@ boot:
 	./setup demo
 	cargo build --release --quiet
 	demo/boot
+
+device:
+	./setup demo
+	cargo build --release --quiet
+	$(MAKE) --no-print-directory init
+	demo/device
 
 # The init program of initial RAM disks, beside the command, where it looks for it. It has no shared libraries, as there
 # are none. Only programs for a named target leave those that run during the build alone.
@@ -49,4 +56,4 @@ fmt-check:
 lint: fmt-check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-.PHONY: help demo boot init test aarch64 bench fmt-check lint
+.PHONY: help demo boot device init test aarch64 bench fmt-check lint

@@ -106,9 +106,23 @@ fn nix_takes_a_checkout_for_a_store_and_finds_no_fault_in_it() {
 fn a_store_in_another_place_is_registered_where_it_is() {
     let nix = Nix::elsewhere();
     let dir = nix.place.path("elsewhere/store").canonicalize().unwrap();
-    let root = nix.build("1");
-    nix.release("1", &root, "");
-    nix.place.succeed(&["checkout", "1", "out", "--store", "host", "--nix"]);
+    let [old, root] = ["1", "2"].map(|version| nix.build(version));
+    nix.release("1", &old, "");
+    nix.release("2", &root, "");
+    nix.place.full_update("host", "1", "full.upm");
+    nix.place.update("host", "1", "2", "u.upm");
+    for update in ["full.upm", "u.upm"] {
+        let ran = nix.place.apply(update, "device");
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    }
+    // All of it is renamed: each file that mentions another path, and names in symlinks.
+    let renamed: serde_json::Value = serde_json::from_str(
+        &nix.place.succeed(&["inspect", "u.upm", "--store", "host", "--json"]),
+    )
+    .unwrap();
+    let count = |component: &serde_json::Value| component["renamed"]["files"].as_u64().unwrap();
+    assert!(renamed["components"].as_array().unwrap().iter().map(count).sum::<u64>() > 0);
+    nix.place.succeed(&["checkout", "2", "out", "--store", "device", "--nix"]);
     let registered = nix.ask("--requisites", &root);
     let hashes: Vec<_> = registered.iter().map(|path| nix.ask("--hash", path)).collect();
 

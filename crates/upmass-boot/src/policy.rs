@@ -140,6 +140,19 @@ impl View {
         }
     }
 
+    /// What will be known when [`reconcile`] was executed: for whoever looks and changes nothing.
+    pub fn reconciled(mut self) -> Self {
+        for step in reconcile(&self) {
+            match step {
+                Step::Disarm => self.armed = None,
+                Step::Forget => self.attempt = None,
+                Step::Note(attempt) => self.attempt = Some(attempt),
+                Step::WriteSlot | Step::Arm(_) | Step::Switch(_) => {}
+            }
+        }
+        self
+    }
+
     fn note(&self, release: ReleaseId, slot: Slot, state: AttemptState) -> Step {
         Step::Note(Attempt { release, slot, state, boot: self.boot })
     }

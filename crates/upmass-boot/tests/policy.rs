@@ -173,9 +173,11 @@ fn every_state_has_a_whole_release_and_a_restart_ends_every_trial() {
         assert_eq!(later.view.active, active, "{how}");
         later.start();
         assert_eq!((later.view.booted, later.view.armed), (active, None), "{how}");
+        let told = later.view.clone().reconciled();
         for step in policy::reconcile(&later.view) {
             later.step(&step);
         }
+        assert_eq!(told, later.view, "{how}");
         assert_eq!(later.view.phase(), Phase::Settled, "{how}");
         // And then nothing stands in the way of the next update.
         let Answer::Do(steps) = policy::arm(&later.view, release(3)) else { panic!("{how}") };

@@ -374,7 +374,7 @@ pub struct Log {
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
-    pub store: StoreArgument,
+    pub place: WhereArgument,
     #[command(flatten)]
     pub json: JsonArgument,
 }

@@ -1,14 +1,22 @@
 //! `upmass check`
 
 use serde_json::json;
-use upmass_store::Fault;
+use upmass_store::{Fault, Store};
 
 use crate::arguments::Check;
+use crate::device::{Access, Session};
 use crate::failure::{Failure, Kind};
 use crate::{Outcome, output, progress};
 
 pub fn run(arguments: &Check) -> Outcome {
-    let store = super::open(&arguments.store)?;
+    let session;
+    let store = match &arguments.place.store {
+        Some(store) => Store::open(store)?,
+        None => {
+            session = Session::open(&arguments.place.device.root, Access::Read)?;
+            session.store()?
+        }
+    };
     let bar = progress::bytes("hashing", None);
     let report = store.check(&mut |bytes| bar.set_position(bytes))?;
     bar.finish_and_clear();

@@ -101,3 +101,22 @@ fn a_check_that_does_not_start_is_one_that_failed() {
     machine.start();
     machine.assert_state("1", "settled", "boot-1", "boot-1");
 }
+
+#[test]
+fn a_trial_that_ended_without_a_word_is_told_as_failed_before_anything_is_written() {
+    let machine = on_trial();
+    // A reset, before anything on the device ran.
+    machine.start();
+    let attempt = &machine.status()["last_attempt"];
+    assert_eq!(attempt["state"], "failed");
+    assert_eq!(attempt["reason"], "it did not start, or was reset before it could say so");
+}
+
+#[test]
+fn a_device_checks_its_own_store() {
+    let machine = on_trial();
+    let said: serde_json::Value =
+        serde_json::from_str(&machine.succeed(&["check", "--json"])).unwrap();
+    assert_eq!(said["releases"], 2);
+    assert_eq!(said["damages"], serde_json::json!([]));
+}

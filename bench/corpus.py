@@ -80,7 +80,8 @@ def download(package, cache):
 
 def command(package, cache):
     """What downloads a package into the current directory, and its environment."""
-    match package.client:
+    client, _, suite = package.client.partition("-")
+    match client:
         case "pip":
             words = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--platform", package.platform,
                      "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3",
@@ -90,7 +91,7 @@ def command(package, cache):
         case "apt":
             name, version = package.spec.split("=")
             words = ["apt-get", "--quiet", "download", f"{name}:{package.platform}={version}"]
-            return words, {"APT_CONFIG": str(apt_root(cache))}
+            return words, {"APT_CONFIG": str(apt_root(cache, suite))}
     return words, {}
 
 
@@ -106,9 +107,10 @@ def run(words_and_environment, directory, package):
                           "if the version is gone, pin another in bench/pairs") from None
 
 
-def apt_root(cache):
-    """The configuration of an apt of our own, which knows what the machine's apt does, for all architectures."""
-    root = cache / "apt"
+def apt_root(cache, suite):
+    """The configuration of an apt of our own, for all architectures: it knows what the machine's apt does, or, if one
+    is named, only that suite of the same archive."""
+    root = cache / f"apt-{suite}".rstrip("-")
     config = root / "apt.conf"
     if config in apt_root.ready:
         return config
@@ -117,6 +119,8 @@ def apt_root(cache):
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "state/status").touch()
     sources = output("apt-get", "indextargets", "--format", SOURCES, "Created-By: Packages")
+    if suite:
+        sources = [f"{suite} {component} {uri}" for release, component, uri in map(str.split, sources) if "-" not in release]
     keys, wanted = "/usr/share/keyrings/debian-archive-keyring.gpg", ",".join(ARCHITECTURES)
     (root / "etc/apt/sources.list").write_text("".join(
         f"deb [arch={wanted} signed-by={keys}] {uri} {suite} {component}\n"
@@ -166,8 +170,9 @@ def unpack(package, directory, keep):
             path.unlink()
     for path in [*directory.glob("*.dist-info"), *directory.glob("*.data")]:
         path.rename(path.with_name(path.name.split("-")[0] + path.suffix))
-    for path in directory.glob("lib/modules/*"):
-        path.rename(path.with_name("version"))
+    for version in [path.name for path in directory.rglob("lib/modules/*")]:
+        for path in sorted(directory.rglob(f"*{version}*"), reverse=True):
+            path.rename(path.with_name(path.name.replace(version, "version")))
 
 
 if __name__ == "__main__":

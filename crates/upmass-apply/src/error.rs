@@ -3,6 +3,7 @@
 use upmass_delta::DeltaError;
 use upmass_disk::DiskError;
 use upmass_format::{FormatError, ObjectId, ReleaseId};
+use upmass_member::Codecs;
 use upmass_sign::KeyId;
 use upmass_store::StoreError;
 
@@ -100,6 +101,17 @@ pub enum ApplyError {
     /// A compressed member cannot be unpacked or packed again.
     #[error("a compressed member of a file cannot be made: {0}")]
     Member(#[from] upmass_member::Error),
+    /// The update needs a codec that is not there.
+    #[error(
+        "parts of files are packed with {missing}, which this device cannot (it has: {there}): \
+         build with --device-codecs and what the device has"
+    )]
+    NoCodec {
+        /// What it needs and is not there.
+        missing: Codecs,
+        /// What is there.
+        there: Codecs,
+    },
     /// The update needs more memory than allowed.
     #[error("the update needs {needed_kib} KiB of memory, the limit is {limit_kib} KiB")]
     NotEnoughMemory {
@@ -150,9 +162,10 @@ impl ApplyError {
             | Self::NotSigned
             | Self::NotTrusted { .. }
             | Self::BadSignature { .. } => Blame::Update,
-            Self::WrongBase { .. } | Self::WrongMachine { .. } | Self::NotEnoughMemory { .. } => {
-                Blame::NotForThisDevice
-            }
+            Self::WrongBase { .. }
+            | Self::WrongMachine { .. }
+            | Self::NoCodec { .. }
+            | Self::NotEnoughMemory { .. } => Blame::NotForThisDevice,
             Self::NotEnoughSpace { .. } => Blame::Temporary,
             Self::Member(upmass_member::Error::Io { .. }) => Blame::Temporary,
             Self::Member(upmass_member::Error::NotIncluded(_)) => Blame::NotForThisDevice,

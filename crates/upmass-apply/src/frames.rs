@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 use upmass_format::update::{FrameDigest, Front};
+use upmass_member::Codecs;
 
 use crate::ApplyError;
 use crate::received::UpdateFile;
@@ -48,6 +49,11 @@ impl<'a> Frames<'a> {
     ) -> Self {
         let (failure, frame) = (failure.clone(), Vec::new());
         Self { file, front, failure, frame, index: None, position }
+    }
+
+    /// The codecs that the header names.
+    pub(crate) fn codecs(&self) -> Codecs {
+        Codecs::from_bits(self.front.header.codecs)
     }
 
     fn load(&mut self, index: usize) -> io::Result<()> {

@@ -36,3 +36,4 @@ pub use inspect::{
 pub use patch::{Patch, PatchError};
 pub use received::{Fitting, Limits, Received, Trust, UpdateFile, Verified};
 pub use upmass_delta::Section;
+pub use upmass_member::{Codec, Codecs};

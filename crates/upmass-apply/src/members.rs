@@ -7,7 +7,7 @@ use upmass_delta::patch::{Base, Buffered, Sink};
 use upmass_disk::ReadAt;
 use upmass_format::payload::{Part, Step};
 use upmass_member::expanded::{Member, Piece, Source, Total, expanded_len, pieces, read_members};
-use upmass_member::{repack, unpack};
+use upmass_member::{Codecs, repack, unpack};
 use upmass_store::{Scratch, ScratchContent, Store};
 
 use crate::frames::Failure;
@@ -35,7 +35,7 @@ pub(crate) struct Instruction {
 
 /// Reads the next step, with the parts and members before it, if any.
 pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<Instruction> {
-    let Segment { program, recipes, .. } = segment;
+    let Segment { program, recipes, codecs, .. } = segment;
     let mut step = Step::read(program)?;
     let (mut parts, mut members) = (Vec::new(), Members::default());
     let mut before = None;
@@ -47,6 +47,12 @@ pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<Instruction> {
     if step == Step::Members {
         members =
             Members { old: read_members(program, recipes)?, new: read_members(program, recipes)? };
+        let used = members.old.iter().chain(&members.new).map(|member| member.recipe.codec());
+        let unsaid = Codecs::from_iter(used).without(*codecs);
+        if !unsaid.is_empty() {
+            let message = format!("it packs with {unsaid}, which its header does not say");
+            return Err(ApplyError::Program(message));
+        }
         before = Some("members");
         step = Step::read(program)?;
     }

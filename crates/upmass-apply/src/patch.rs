@@ -5,11 +5,12 @@ use std::io;
 use upmass_format::patch::{HEAD_LEN, Head, Kind, OldPrefix};
 use upmass_format::update::{BasePrefix, FrameDigest, Front, Header, MAX_FRAME_LOG2};
 use upmass_format::{FormatError, ReleaseId};
+use upmass_member::Codecs;
 use upmass_store::{Store, StoreError};
 
 use crate::ApplyError;
 use crate::engine::Progress;
-use crate::received::{Fitting, Target, UpdateFile};
+use crate::received::{Fitting, Target, UpdateFile, check_codecs};
 
 /// A patch file whose head was read.
 pub struct Patch<'a> {
@@ -40,12 +41,13 @@ pub enum PatchError {
 }
 
 impl<'a> Patch<'a> {
-    /// Reads the head.
+    /// Reads the head. A patch that needs a codec which this build does not include is refused.
     pub fn read(file: &'a dyn UpdateFile) -> Result<Self, PatchError> {
         let mut head = [0; HEAD_LEN];
         let len = file.len().map_err(read_error)?.min(HEAD_LEN as u64) as usize;
         file.read_exact_at(&mut head[..len], 0).map_err(read_error)?;
         let head = Head::read(&head[..len]).map_err(PatchError::Head)?;
+        check_codecs(Codecs::from_bits(head.codecs.into()), None)?;
         Ok(Self { file, head })
     }
 
@@ -92,6 +94,7 @@ impl<'a> Patch<'a> {
             counter: 0,
             memory_kib: 0,
             space_kib: 0,
+            codecs: self.head.codecs.into(),
             payload_len,
             frame_log2: MAX_FRAME_LOG2,
             frames: Vec::new(),

@@ -13,7 +13,7 @@ use upmass_format::release::{MAX_RELEASE, Release};
 use upmass_format::rename::Renames;
 use upmass_format::wire::Reader;
 use upmass_format::{FormatError, TreeId};
-use upmass_member::Recipe;
+use upmass_member::{Codecs, Recipe};
 
 use crate::frames::{Failure, Frames};
 use crate::{ApplyError, Result};
@@ -32,6 +32,8 @@ pub(crate) struct Segment<'a> {
     hashes: Program<'a>,
     /// Recipes of members that the program has named.
     pub(crate) recipes: Vec<Recipe>,
+    /// The codecs that they may need.
+    pub(crate) codecs: Codecs,
 }
 
 /// What the first segment says before its objects.
@@ -62,6 +64,7 @@ pub(crate) enum TreeBase {
 impl<'a> Segment<'a> {
     /// Opens the segment at a position of the payload. `None` at its end.
     pub(crate) fn open(frames: Frames<'a>, position: u64) -> Result<Option<Self>> {
+        let codecs = frames.codecs();
         let Some((demux, coder)) = Demux::start(frames, position)? else {
             return Ok(None);
         };
@@ -79,7 +82,7 @@ impl<'a> Segment<'a> {
             let (what, found) = ("segment coder", coder.into());
             return Err(FormatError::Unknown { what, offset: position, found }.into());
         };
-        Ok(Some(Self { demux, program, edits, patches, hashes, recipes: Vec::new() }))
+        Ok(Some(Self { demux, program, edits, patches, hashes, recipes: Vec::new(), codecs }))
     }
 
     /// Counts what patches spend on each section.

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use upmass_format::ReleaseId;
 use upmass_format::release::Release;
 use upmass_format::update::{BasePrefix, Front, Header};
+use upmass_member::Codecs;
 use upmass_sign::{KeyId, PublicKey, Signature};
 use upmass_store::Store;
 
@@ -78,6 +79,15 @@ pub struct Limits {
     pub machine: Option<String>,
     /// Most memory that an update may need, in KiB; `None`: no limit.
     pub memory_kib: Option<u64>,
+    /// What it has to unpack and pack members of files; `None`: what this build includes.
+    pub codecs: Option<Codecs>,
+}
+
+/// Refuses what needs a codec that is not among those there.
+pub(crate) fn check_codecs(needed: Codecs, there: Option<Codecs>) -> Result<()> {
+    let there = there.unwrap_or_else(Codecs::included);
+    let missing = needed.without(there);
+    if missing.is_empty() { Ok(()) } else { Err(ApplyError::NoCodec { missing, there }) }
 }
 
 /// An update whose front was read. Nothing of it may be believed yet.
@@ -193,7 +203,7 @@ impl<'a> Verified<'a> {
         self.signed_by
     }
 
-    /// Checks machine type, base, memory and space. Reads the store, writes nothing.
+    /// Checks machine type, base, memory, codecs and space. Reads the store, writes nothing.
     ///
     /// Space is checked by [`Fitting::apply`] again, less what an earlier run has written.
     pub fn fit(self, store: &Store, limits: &Limits) -> Result<Fitting<'a>> {
@@ -204,6 +214,7 @@ impl<'a> Verified<'a> {
             let needed_kib = header.memory_kib;
             return Err(ApplyError::NotEnoughMemory { needed_kib, limit_kib });
         }
+        check_codecs(Codecs::from_bits(header.codecs), limits.codecs)?;
         let here = store.releases()?;
         let base = match &header.base {
             None => None,

@@ -13,7 +13,7 @@ use upmass_store::Store;
 
 use crate::Result;
 use crate::diff::NewObject;
-use crate::members::{expand_all, is_archive};
+use crate::members::{Allowed, expand_all, is_archive};
 use crate::object::{MAX_WHOLE_BASE, WINDOW, read_start};
 use crate::sketch::{MIN_SIZE, Sketch, chunks_of};
 
@@ -31,7 +31,7 @@ impl Bundles {
     pub(crate) fn find(
         store: &Store,
         objects: &[NewObject],
-        unpacking: Option<u64>,
+        unpacking: Option<Allowed>,
     ) -> Result<Self> {
         let sketches: Vec<Option<Sketch>> = objects
             .par_iter()
@@ -112,12 +112,12 @@ impl Bundles {
 }
 
 /// The chunks of what may be a bundle.
-fn chunks(store: &Store, object: &NewObject, unpacking: Option<u64>) -> Result<HashSet<u64>> {
-    if let Some(max_packer) = unpacking
+fn chunks(store: &Store, object: &NewObject, unpacking: Option<Allowed>) -> Result<HashSet<u64>> {
+    if let Some(allowed) = unpacking
         && is_archive(&read_start(store, object.id, 8)?)
     {
         let packed = read_start(store, object.id, object.size as usize)?;
-        return chunks_of(&expand_all(&packed, max_packer)[..], object.id);
+        return chunks_of(&expand_all(&packed, allowed)[..], object.id);
     }
     chunks_of(store.object_reader(object.id)?, object.id)
 }

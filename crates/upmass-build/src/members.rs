@@ -5,12 +5,27 @@ use std::collections::HashSet;
 use upmass_delta::find::MAX_OLD;
 use upmass_member::expanded::{Member, Source, Total, pieces};
 use upmass_member::recognise::{Limits, find_members};
-use upmass_member::{memory, unpack, unpack_memory};
+use upmass_member::{Codecs, memory, unpack, unpack_memory};
 
 /// Longer files are not looked into.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
 /// What would be longer with its members unpacked stays packed: it could not be searched whole.
 const MAX_EXPANDED: u64 = MAX_OLD as u64;
+
+/// What unpacking and packing a member may need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    /// In bytes.
+    pub(crate) memory: u64,
+    pub(crate) codecs: Codecs,
+}
+
+impl Allowed {
+    fn limits(self) -> Limits {
+        let Self { memory: max_memory, codecs } = self;
+        Limits { max_plain: MAX_EXPANDED, max_memory, codecs, ..Limits::default() }
+    }
+}
 
 /// Members of an object and of its base that are unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,9 +36,9 @@ pub(crate) struct Members {
 
 impl Members {
     /// Members that have changed, and those of the base that they may come from. What the device
-    /// needs for each is at most `max_memory` bytes.
-    pub(crate) fn find(old: &[u8], new: &[u8], max_memory: u64) -> Self {
-        let limits = Limits { max_plain: MAX_EXPANDED, max_memory, ..Limits::default() };
+    /// needs for them is allowed.
+    pub(crate) fn find(old: &[u8], new: &[u8], allowed: Allowed) -> Self {
+        let limits = allowed.limits();
         let mut found = find_members(new, &limits);
         if found.is_empty() {
             return Self::default();
@@ -45,6 +60,24 @@ impl Members {
         Self { old: base, new: found }
     }
 
+    /// Those that need no more than so much memory each; `None` if no new ones are left.
+    pub(crate) fn within(mut self, max_memory: u64) -> Option<Self> {
+        self.new.retain(|member| need(member) <= max_memory);
+        self.old.retain(|member| need(member) <= max_memory);
+        if self.new.is_empty() { None } else { Some(self) }
+    }
+
+    /// Packed bytes of new ones that need more memory than this.
+    pub(crate) fn greedy(&self, memory: u64) -> u64 {
+        let greedy = self.new.iter().filter(|member| need(member) > memory);
+        greedy.map(|member| member.lengths.packed).sum()
+    }
+
+    /// What a device must have to unpack and pack them.
+    pub(crate) fn codecs(&self) -> Codecs {
+        self.old.iter().chain(&self.new).map(|member| member.recipe.codec()).collect()
+    }
+
     /// Memory that a device needs to unpack and pack them, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let unpacking = self.old.iter().map(|member| unpack_memory(&member.recipe, member.lengths));
@@ -57,6 +90,11 @@ impl Members {
         let old: u64 = self.old.iter().map(|member| member.lengths.plain).sum();
         old + self.new.iter().map(|member| member.lengths.plain).max().unwrap_or(0)
     }
+}
+
+/// What a device needs to find it and to make it again, in bytes.
+fn need(member: &Member) -> u64 {
+    memory(&member.recipe, member.lengths).max(unpack_memory(&member.recipe, member.lengths))
 }
 
 /// The length of a content with these members unpacked.
@@ -87,10 +125,9 @@ pub(crate) fn expand(content: &[u8], members: &[Member]) -> Vec<u8> {
     expanded
 }
 
-/// The content with all members unpacked that a device with so much memory can pack again.
-pub(crate) fn expand_all(content: &[u8], max_memory: u64) -> Vec<u8> {
-    let limits = Limits { max_plain: MAX_EXPANDED, max_memory, ..Limits::default() };
-    let members = find_members(content, &limits);
+/// The content with all members unpacked that a device can pack again with what is allowed.
+pub(crate) fn expand_all(content: &[u8], allowed: Allowed) -> Vec<u8> {
+    let members = find_members(content, &allowed.limits());
     match expanded_len(content.len() as u64, &members) <= MAX_EXPANDED {
         true => expand(content, &members),
         false => content.to_vec(),
@@ -122,6 +159,8 @@ mod tests {
     use super::*;
     use upmass_member::{Lengths, Recipe};
 
+    const EVERYTHING: Allowed = Allowed { memory: 1 << 30, codecs: Codecs::ALL };
+
     #[test]
     fn lengths_are_those_of_the_expanded_content() {
         let recipe = Recipe::from_bytes(&[5, 1, 9]).unwrap();
@@ -151,10 +190,11 @@ mod tests {
             out
         };
         let [old, new] = [1, 2].map(|first| pack(first, 1 << 20));
-        assert_eq!(Members::find(&old, &new, 1 << 30).new.len(), 1);
+        assert_eq!(Members::find(&old, &new, EVERYTHING).new.len(), 1);
         // Members that fit one by one, but not together.
         let many = |one: &[u8]| one.repeat((MAX_EXPANDED >> 20) as usize + 1);
-        assert_eq!(Members::find(&many(&old), &many(&new), 1 << 30), Members::default());
+        let found = Members::find(&many(&old), &many(&new), EVERYTHING);
+        assert_eq!(found, Members::default());
     }
 
     struct Counted(u64);

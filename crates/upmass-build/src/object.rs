@@ -8,7 +8,7 @@ use upmass_disk::ReadAt;
 use upmass_format::ObjectId;
 use upmass_store::Store;
 
-use crate::members::{MAX_FILE, Members, expand, may_have_members};
+use crate::members::{Allowed, MAX_FILE, Members, expand, may_have_members};
 use crate::renamed::OldObjects;
 use crate::{BuildError, Effort, Result};
 
@@ -96,7 +96,7 @@ pub(crate) fn members(
     store: &Store,
     (id, len): (ObjectId, u64),
     base: Option<(ObjectId, u64)>,
-    max_packer: u64,
+    allowed: Allowed,
 ) -> Result<Option<Members>> {
     if len > MAX_FILE || !may_have_members(&read_start(store, id, 8)?) {
         return Ok(None);
@@ -106,7 +106,7 @@ pub(crate) fn members(
         Some((id, len)) => read_start(store, id, len as usize)?,
         None => Vec::new(),
     };
-    Ok(Some(Members::find(&old, &new, max_packer)).filter(|members| !members.new.is_empty()))
+    Ok(Some(Members::find(&old, &new, allowed)).filter(|members| !members.new.is_empty()))
 }
 
 /// Finds what a new object copies from its base, with these members unpacked.
@@ -134,13 +134,13 @@ pub(crate) fn find_joined(
     old: OldObjects<'_>,
     new: ObjectId,
     parts: &[ObjectId],
-    unpacking: Option<u64>,
+    unpacking: Option<Allowed>,
     effort: Effort,
 ) -> Result<Found> {
     let packed = read_start(old.store, new, WINDOW as usize)?;
     let joined = old.joined(parts)?;
     let members = match unpacking.filter(|_| may_have_members(&packed)) {
-        Some(max_packer) => Members::find(&joined, &packed, max_packer),
+        Some(allowed) => Members::find(&joined, &packed, allowed),
         None => Members::default(),
     };
     let new = expand(&packed, &members.new);

@@ -8,12 +8,13 @@ use upmass_delta::stream::{self, EncodedStream};
 use upmass_delta::{CODER_LZMA, CODER_MODEL, DeltaError, Section};
 use upmass_format::ObjectId;
 use upmass_format::payload::{READ_AHEAD, STREAMS, Step, Stream, put_segment};
-use upmass_member::Recipe;
 use upmass_member::expanded::{Member, put_members};
+use upmass_member::{Codecs, Recipe};
 
 use crate::members::{MAX_FILE, Members, expand};
 use crate::object::{Found, content, read_start};
 use crate::renamed::OldObjects;
+use crate::room::Room;
 use crate::{BuildError, Result};
 
 /// A segment before compression.
@@ -27,6 +28,8 @@ pub(crate) struct Segment {
     /// Most that packing members takes of memory, and their plain content of space, in bytes.
     packer: u64,
     scratch: u64,
+    /// What packing and unpacking them needs.
+    codecs: Codecs,
     /// Lengths of all streams that a decoder has used up at growing points of its work; of
     /// coder 2 the third is the number of objects.
     demand: Vec<[u64; STREAMS]>,
@@ -35,8 +38,8 @@ pub(crate) struct Segment {
 pub(crate) enum Content {
     /// Coder 1: streams without compression.
     Streams(RawStreams),
-    /// Coder 2: what to encode, one after the other, and how much its decoder remembers.
-    Objects(Vec<Object>, Sizes),
+    /// Coder 2: what to encode, one after the other, and the room that the device has for it.
+    Objects(Vec<Object>, Room),
 }
 
 /// What coder 2 encodes.
@@ -67,6 +70,8 @@ pub(crate) struct EncodedSegment {
     pub(crate) memory: u64,
     /// Space for plain content of members, in bytes.
     pub(crate) scratch: u64,
+    /// What the device must have for its members.
+    pub(crate) codecs: Codecs,
     /// Coder 2: what the bytes of the copy stream are spent on.
     pub(crate) spent: Vec<(Section, f64)>,
 }
@@ -81,6 +86,7 @@ impl Segment {
             recipes: Vec::new(),
             packer: 0,
             scratch: 0,
+            codecs: Codecs::NONE,
             demand: Vec::new(),
         }
     }
@@ -94,6 +100,7 @@ impl Segment {
         put_members(&members.old, &mut self.recipes, &mut self.program);
         put_members(&members.new, &mut self.recipes, &mut self.program);
         self.packer = self.packer.max(members.memory());
+        self.codecs = self.codecs.union(members.codecs());
         self.scratch = self.scratch.max(members.space());
     }
 
@@ -143,7 +150,8 @@ impl Segment {
                     rest.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
                 (CODER_LZMA, rest, Vec::new())
             }
-            Content::Objects(objects, sizes) => {
+            Content::Objects(objects, room) => {
+                let sizes = room.sizes(self.packer);
                 let (stream, spent) = encode_objects(old, &objects, sizes)?;
                 (CODER_MODEL, vec![stream], spent)
             }
@@ -175,7 +183,8 @@ impl Segment {
         let mut bytes = Vec::new();
         put_segment(coder, &streams, &demand, &mut bytes);
         let streams = streams.map(|stream| stream.len() as u64);
-        Ok(EncodedSegment { bytes, streams, memory, scratch: self.scratch, spent })
+        let Self { scratch, codecs, .. } = self;
+        Ok(EncodedSegment { bytes, streams, memory, scratch, codecs, spent })
     }
 }
 

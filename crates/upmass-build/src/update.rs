@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 use upmass_delta::Section;
 use upmass_delta::find::find_copies;
-use upmass_delta::modelled::Sizes;
 use upmass_delta::patch::Encoder;
 use upmass_delta::patch::RawStreams;
 use upmass_delta::rename::Renamer;
@@ -15,6 +14,7 @@ use upmass_format::update::{
 };
 use upmass_format::wire::put_varint;
 use upmass_format::{ObjectId, ReleaseId};
+use upmass_member::Codecs;
 use upmass_sign::SecretKey;
 use upmass_store::Store;
 
@@ -22,16 +22,15 @@ use crate::bases::{BaseChooser, ChosenBase};
 use crate::budget::Budget;
 use crate::bundles::Bundles;
 use crate::diff::{NewObject, TreeDiff};
-use crate::members::expanded_len;
+use crate::members::{Allowed, Members, expanded_len};
 use crate::object::{self, Found, WINDOW};
 use crate::old::OldTrees;
 use crate::partners::Partners;
 use crate::renamed::OldObjects;
+use crate::room::{FIXED_KIB, Room};
 use crate::segment::{Content, EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
-/// What program and buffers of a device take besides the decoders, in KiB.
-const FIXED_MEMORY_KIB: u64 = 8 << 10;
 /// Notes, directories and the release itself on a device, in KiB.
 const FIXED_SPACE_KIB: u64 = 64;
 /// What a note takes for each new object, in bytes.
@@ -61,28 +60,26 @@ pub struct Options {
     /// stay packed, and the decoder of coder 2 remembers less where it would not fit. An update may
     /// need more all the same; its header says how much.
     pub device_memory: u64,
+    /// What the device has to unpack and pack members: those that need another stay packed.
+    pub device_codecs: Codecs,
 }
 
 impl Options {
-    /// What the decoder of coder 2 remembers.
-    fn sizes(&self) -> Sizes {
-        Sizes::within(self.device_memory.saturating_sub(FIXED_MEMORY_KIB << 10))
+    fn room(&self) -> Room {
+        Room(self.device_memory)
     }
 
-    /// What a packer may take on the device, in bytes.
-    fn max_packer(&self) -> u64 {
-        self.device_memory.saturating_sub(self.sizes().memory() + (FIXED_MEMORY_KIB << 10))
-    }
-
-    /// Memory that unpacking members may take; `None` where they stay packed.
-    fn unpacking(&self) -> Option<u64> {
-        (self.effort == Effort::Small).then(|| self.max_packer())
+    /// What unpacking members may need beside a decoder of the usual size; `None` where they stay
+    /// packed.
+    fn unpacking(&self) -> Option<Allowed> {
+        let allowed = Allowed { memory: self.room().ample(), codecs: self.device_codecs };
+        (self.effort == Effort::Small).then_some(allowed)
     }
 
     /// An empty segment's content.
     fn content(&self) -> Content {
         match self.effort {
-            Effort::Small => Content::Objects(Vec::new(), self.sizes()),
+            Effort::Small => Content::Objects(Vec::new(), self.room()),
             Effort::Fast => Content::Streams(RawStreams::default()),
         }
     }
@@ -90,7 +87,13 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment: 128 << 20, memory: 1 << 30, effort: Effort::Small, device_memory: 32 << 20 }
+        Self {
+            segment: 128 << 20,
+            memory: 1 << 30,
+            effort: Effort::Small,
+            device_memory: 32 << 20,
+            device_codecs: Codecs::ALL,
+        }
     }
 }
 
@@ -113,6 +116,8 @@ pub struct Payload {
     pub memory: u64,
     /// What new objects, trees and notes take on a device, in bytes.
     pub space: u64,
+    /// What the device must have to unpack and pack members.
+    pub codecs: Codecs,
 }
 
 /// An update, complete.
@@ -179,7 +184,7 @@ pub fn build_update(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Built> {
     let new = store.release(target)?;
-    let Payload { bytes: payload, summary, memory, space } =
+    let Payload { bytes: payload, summary, memory, space, codecs } =
         build_payload(store, base, target, options, progress)?;
     let frame_log2 = frame_size(payload.len() as u64);
     let frames: Vec<FrameDigest> = payload.chunks(1 << frame_log2).map(FrameDigest::of).collect();
@@ -192,8 +197,9 @@ pub fn build_update(
         target,
         machine: new.machine,
         counter: new.counter,
-        memory_kib: memory.div_ceil(1024) + (1 << frame_log2 >> 10) + FIXED_MEMORY_KIB,
+        memory_kib: memory.div_ceil(1024) + (1 << frame_log2 >> 10) + FIXED_KIB,
         space_kib: space.div_ceil(1024) + FIXED_SPACE_KIB,
+        codecs: codecs.bits(),
         payload_len: payload.len() as u64,
         frame_log2,
         frames,
@@ -256,7 +262,7 @@ pub fn build_payload(
 
     let mut summary = Summary::default();
     let mut payload = Vec::new();
-    let (mut memory, mut scratch) = (0, 0);
+    let (mut memory, mut scratch, mut codecs) = (0, 0, Codecs::NONE);
     let chooser = BaseChooser::new(old_objects, &old_trees);
     let (objects, parts) = (&objects[..], &parts[..]);
     let work = Work { old: old_objects, chooser, options, progress, objects, parts };
@@ -277,6 +283,7 @@ pub fn build_payload(
             payload.extend_from_slice(&segment.bytes);
             memory = segment.memory.max(memory);
             scratch = segment.scratch.max(scratch);
+            codecs = codecs.union(segment.codecs);
             for (total, len) in summary.streams.iter_mut().zip(segment.streams) {
                 *total += len;
             }
@@ -289,7 +296,8 @@ pub fn build_payload(
     memory += if renamer.is_empty() { 0 } else { renamer.memory() };
     let sizes = objects.iter().map(|object| object.size).chain(diff.renamed);
     let space: u64 = sizes.map(|size| on_disk(size) + NOTE_BYTES).sum();
-    Ok(Payload { bytes: payload, summary, memory, space: space + tree_bytes + on_disk(scratch) })
+    let space = space + tree_bytes + on_disk(scratch);
+    Ok(Payload { bytes: payload, summary, memory, space, codecs })
 }
 
 /// Writes how the new skeleton comes from the old one.
@@ -361,12 +369,14 @@ impl Work<'_> {
         let total = self.objects.iter().map(|object| object.size).sum();
         let before = self.objects[..group.start].iter().map(|object| object.size).sum();
         let done = std::sync::atomic::AtomicU64::new(before);
+        let planned = self.plan(group.clone(), &budget)?;
         let encoded: Vec<(Origin, Found)> = group
             .clone()
             .into_par_iter()
-            .map(|index| {
+            .zip(planned)
+            .map(|(index, planned)| {
                 let new = &self.objects[index];
-                let encoded = self.encode_object(index, old, &budget)?;
+                let encoded = self.encode_object(index, planned, old, &budget)?;
                 let done = done.fetch_add(new.size, std::sync::atomic::Ordering::Relaxed);
                 (self.progress)(Progress { done: done + new.size, total });
                 Ok(encoded)
@@ -410,37 +420,65 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Chooses bases, and which members are unpacked: not those that need so much memory that the
+    /// decoder had to be smaller, unless they are a part of the whole that counts.
+    fn plan(&self, group: std::ops::Range<usize>, budget: &Budget) -> Result<Vec<Planned>> {
+        let room = self.options.room();
+        let content = self.objects[group.clone()].iter().map(|object| object.size).sum();
+        let mut planned: Vec<Planned> = group
+            .into_par_iter()
+            .map(|index| {
+                let new = &self.objects[index];
+                let base = self.chooser.choose(new)?;
+                let from = base.map(|base| (base.id, base.size));
+                // Those of bundles are found when they are encoded.
+                let unpacking = self.options.unpacking().filter(|_| self.parts[index].is_empty());
+                let members = match unpacking {
+                    None => None,
+                    Some(allowed) => {
+                        let (to, store) = ((new.id, new.size), self.old.store);
+                        let allowed = Allowed { memory: room.most(), ..allowed };
+                        let _share = budget.take(new.size + from.map_or(0, |(_, size)| size));
+                        object::members(store, to, from, allowed)?
+                    }
+                };
+                Ok(Planned { base, members })
+            })
+            .collect::<Result<_>>()?;
+        let members = planned.iter().filter_map(|planned| planned.members.as_ref());
+        let greedy = members.map(|members| members.greedy(room.ample())).sum();
+        let packer = room.packer(greedy, content);
+        for Planned { members, .. } in &mut planned {
+            *members = members.take().and_then(|members| members.within(packer));
+        }
+        Ok(planned)
+    }
+
     fn encode_object(
         &self,
         index: usize,
+        Planned { base, members }: Planned,
         old: &OldTrees,
         budget: &Budget,
     ) -> Result<(Origin, Found)> {
         let new = &self.objects[index];
-        let base = self.chooser.choose(new)?;
         if !self.parts[index].is_empty() {
             return self.encode_bundle(index, base, old, budget);
         }
-        let from: Option<(ObjectId, u64)> = base.map(|base| (base.id, base.size));
-        let to = (new.id, new.size);
-        let effort = self.options.effort;
-        let mut share = budget.take(object::memory_for(new.size, base.map(|base| base.size)));
-        let members = match self.options.unpacking() {
-            Some(max_packer) => object::members(self.old.store, to, from, max_packer)?,
-            None => None,
-        };
+        let from = base.map(|base| base.id);
         let found = match members {
-            None => object::find(self.old, to, base.map(|base| base.id), effort)?,
+            None => {
+                let needed = object::memory_for(new.size, base.map(|base| base.size));
+                let _share = budget.take(needed);
+                object::find(self.old, (new.id, new.size), from, self.options.effort)?
+            }
             Some(members) => {
-                // Given back before more is asked for, so that nobody waits for another.
-                drop(share);
                 let old = base.map(|base| expanded_len(base.size, &members.old));
                 let new_len = expanded_len(new.size, &members.new);
-                share = budget.take(object::memory_for(new_len, old));
-                object::find_unpacked(self.old, new.id, base.map(|base| base.id), members)?
+                let _share = budget.take(object::memory_for(new_len, old));
+                object::find_unpacked(self.old, new.id, from, members)?
             }
         };
-        drop(share);
         let base = base.filter(|_| !found.copies.is_empty());
         Ok((base.map_or(Origin::Nothing, Origin::Old), found))
     }
@@ -478,6 +516,12 @@ impl Work<'_> {
             false => Ok((Origin::Joined(parts), found)),
         }
     }
+}
+
+/// What a new object is made from.
+struct Planned {
+    base: Option<ChosenBase>,
+    members: Option<Members>,
 }
 
 fn sign(header: Header, keys: &[SecretKey]) -> Front {

@@ -12,7 +12,7 @@ use crate::{FormatError, ReleaseId, Result, TreeId, TreePath};
 /// The first bytes of a patch file; the first is no text, as in an update.
 pub const MAGIC: [u8; 3] = [0x8f, b'U', b'D'];
 /// Length of the head; the payload follows.
-pub const HEAD_LEN: usize = 28;
+pub const HEAD_LEN: usize = 29;
 /// How many bytes of the old id the head holds. They only tell a wrong base before any work is
 /// done; whether the result is right is decided by what the head holds of the new id.
 pub const OLD_PREFIX_LEN: usize = 8;
@@ -42,6 +42,8 @@ pub struct Head {
     pub base: OldPrefix,
     /// The first half of the id of the new one.
     pub target: BasePrefix,
+    /// The codecs that applying needs, as in the header of an update.
+    pub codecs: u8,
 }
 
 /// The first bytes of the id of a release that a patch starts from.
@@ -79,7 +81,8 @@ impl Head {
         bytes[..3].copy_from_slice(&MAGIC);
         bytes[3] = self.kind as u8;
         bytes[4..12].copy_from_slice(&self.base.0);
-        bytes[12..].copy_from_slice(self.target.as_bytes());
+        bytes[12..28].copy_from_slice(self.target.as_bytes());
+        bytes[28] = self.codecs;
         bytes
     }
 
@@ -105,7 +108,8 @@ impl Head {
         };
         let base = OldPrefix(input.array("base of the patch")?);
         let target = BasePrefix::from_bytes(input.array("target of the patch")?);
-        Ok(Self { kind, base, target })
+        let codecs = input.byte("codecs of the patch")?;
+        Ok(Self { kind, base, target, codecs })
     }
 }
 

@@ -53,6 +53,9 @@ pub struct Header {
     pub memory_kib: u64,
     /// Space for new objects, trees and notes, in KiB, each file rounded up to 4 KiB.
     pub space_kib: u64,
+    /// The codecs that the device must have, as a set of their numbers (`spec/member.md`): bit n
+    /// stands for codec n.
+    pub codecs: u64,
     /// Length of all frames together, in bytes.
     pub payload_len: u64,
     /// Length of a frame, as a power of two; the last frame may be shorter.
@@ -114,8 +117,9 @@ impl Header {
         out.extend_from_slice(self.target.as_bytes());
         put_varint(&mut out, self.machine.len() as u64);
         out.extend_from_slice(self.machine.as_bytes());
-        for number in [self.counter, self.memory_kib, self.space_kib, self.payload_len] {
-            put_varint(&mut out, number);
+        let Self { counter, memory_kib, space_kib, codecs, payload_len, .. } = self;
+        for number in [counter, memory_kib, space_kib, codecs, payload_len] {
+            put_varint(&mut out, *number);
         }
         out.push(self.frame_log2);
         for frame in &self.frames {
@@ -152,6 +156,7 @@ impl Header {
         let counter = input.varint("version counter")?;
         let memory_kib = input.varint("memory need")?;
         let space_kib = input.varint("space need")?;
+        let codecs = input.varint("codecs")?;
         let payload_len = input.varint("payload length")?;
         let offset = input.offset();
         let frame_log2 = input.byte("frame size")?;
@@ -190,6 +195,7 @@ impl Header {
             counter,
             memory_kib,
             space_kib,
+            codecs,
             payload_len,
             frame_log2,
             frames,

@@ -3,7 +3,7 @@ use std::io;
 use thiserror::Error;
 use upmass_format::FormatError;
 
-use crate::recipe::Codec;
+use crate::Codec;
 
 /// What goes wrong with a member.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -20,6 +20,7 @@
 )]
 
 mod bounded;
+mod codec;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod error;
@@ -38,22 +39,10 @@ mod zstd;
 use std::io::{Read, Write};
 
 use bounded::{Sink, Source, outcome};
+pub use codec::{Codec, Codecs};
 pub use error::{Error, Result};
 pub use memory::{memory, unpack_memory};
-pub use recipe::{Codec, Lengths, Recipe};
-
-impl Codec {
-    /// Whether this build can pack and unpack it.
-    pub const fn is_included(self) -> bool {
-        match self {
-            Self::Deflate => cfg!(feature = "deflate"),
-            Self::Preflate => cfg!(feature = "preflate"),
-            Self::Xz => cfg!(feature = "xz"),
-            Self::Zstd => cfg!(feature = "zstd"),
-            Self::Lz4 => cfg!(feature = "lz4"),
-        }
-    }
-}
+pub use recipe::{Lengths, Recipe};
 
 /// Writes the plain content of a member.
 ///

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 
 use lz4::block::{CompressionMode, compress_bound, compress_to_buffer, decompress_to_buffer};
 
+use crate::Codec;
 use crate::bounded::{Sink, Source, read_full};
 use crate::error::{Error, Result};
-use crate::recipe::{Codec, Lz4};
+use crate::recipe::Lz4;
 
 /// 0x184c2102, little-endian.
 pub(crate) const MAGIC: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];

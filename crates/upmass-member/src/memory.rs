@@ -56,13 +56,23 @@ fn xz_encoder(xz: &Xz, lengths: Lengths) -> u64 {
     }
     let links = if is_tree { 2 * dict } else { dict };
     let search = 4 * (hashes + 66 * KIB + links) + dict + dict / 2;
-    let block = match xz.blocks {
+    // What a block becomes is collected, since its header has the length.
+    let collected = match xz.blocks {
         XzBlocks::Unsized => 0,
-        XzBlocks::One => lengths.plain,
-        XzBlocks::Of(size) => size,
+        XzBlocks::One => lengths.packed,
+        XzBlocks::Of(size) => lengths.packed.min(xz_data_bound(size)),
     };
-    // The block itself, and two that wait for being written.
-    search + block.saturating_mul(3).saturating_add(block / 4096) + MIB + 256 * KIB
+    // The lengths of all blocks, for the index.
+    let blocks = match xz.blocks {
+        XzBlocks::Unsized | XzBlocks::One => 1,
+        XzBlocks::Of(size) => lengths.plain.div_ceil(size.max(1)),
+    };
+    search + collected + blocks.saturating_mul(20).min(lengths.packed) + XZ_STATE
+}
+
+/// Most bytes that the data of a block takes: chunks of LZMA2 that are not compressed.
+pub(crate) fn xz_data_bound(block: u64) -> u64 {
+    block + block.div_ceil(1 << 16) * 3 + 1
 }
 
 /// The window of a frame as a power of two.
@@ -127,6 +137,8 @@ fn zstd_encoder(zstd: &Zstd, plain: u64) -> u64 {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+/// What an encoder of liblzma takes beside what depends on the dictionary, rounded up.
+const XZ_STATE: u64 = MIB;
 /// Input and output of the codecs.
 const BUFFERS: u64 = 256 * KIB;
 const LZ4_BLOCK: u64 = 8 * MIB + 64 * KIB;

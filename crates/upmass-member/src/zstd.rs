@@ -7,10 +7,11 @@ use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, get_err
 // Named only so that its version is pinned beside that of its wrapper.
 use zstd_sys as _;
 
+use crate::Codec;
 use crate::bounded::{CHUNK, Sink, Source, read_full};
 use crate::error::{Error, Result};
 use crate::memory::zstd_window;
-use crate::recipe::{Codec, Lengths, Zstd};
+use crate::recipe::{Lengths, Zstd};
 
 pub(crate) fn unpack(
     recipe: &Zstd,

@@ -7,13 +7,13 @@ use markdown::{Hex, Spec, hex};
 use proptest::prelude::*;
 use upmass_format::FormatError;
 use upmass_format::wire::Reader;
-use upmass_member::Recipe;
 use upmass_member::expanded::{MAX_LENGTH, MAX_MEMBERS};
 use upmass_member::recipe::{
     Corrections, Deflate, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_XZ_BLOCK, MAX_XZ_DICT,
     MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz, XzBits, XzBlocks, XzCheck,
     XzDict, XzFilter, XzPreset, Zstd, ZstdLevel, ZstdWindow, codes, versions,
 };
+use upmass_member::{Codec, Codecs, Recipe};
 
 const SPEC: Spec = Spec(include_str!("../../upmass-format/spec/member.md"));
 
@@ -69,7 +69,6 @@ fn the_worked_example() {
 fn numbers_of_the_specification() {
     let packers = SPEC.section("Deflate");
     assert!(packers.contains("| zlib | 2 |"));
-    // The table of packers is above the first heading of the second level.
     for (name, code) in [
         ("zlib", codes::ZLIB),
         ("gnu", codes::GNU),
@@ -79,7 +78,7 @@ fn numbers_of_the_specification() {
         ("lz4", codes::LZ4),
     ] {
         let row = format!("\n| {name} | {code} | u8: ");
-        assert!(SPEC.0.split("\n## ").next().unwrap().contains(&row), "{row:?}");
+        assert!(SPEC.section("Packers").contains(&row), "{row:?}");
     }
     SPEC.check_numbers(
         "Versions",
@@ -239,4 +238,28 @@ proptest! {
             prop_assert_eq!(Hex(&recipe.to_bytes()), Hex(&bytes[..read]));
         }
     }
+}
+
+#[test]
+fn codecs_of_the_specification() {
+    let rows = SPEC.rows("Codecs");
+    assert_eq!(rows.len(), Codec::ALL.len());
+    for (codec, row) in Codec::ALL.into_iter().zip(rows) {
+        assert_eq!((codec.word(), (codec as u8).to_string()), (row[0].as_str(), row[1].clone()));
+        assert_eq!(Codecs::from_iter([codec]).bits(), 1 << codec as u64);
+        assert!(Codecs::ALL.contains(codec));
+        // Its packers are named where their numbers are.
+        for packer in row[2].split(", ") {
+            assert!(SPEC.rows("Packers").iter().any(|known| known[0] == packer), "{packer}");
+        }
+    }
+}
+
+#[test]
+fn sets_of_codecs_keep_what_they_do_not_know() {
+    let set = Codecs::from_bits(0b1000_0101);
+    assert_eq!(set.to_string(), "deflate, xz, codec 7");
+    assert_eq!(set.without(Codecs::ALL).to_string(), "codec 7");
+    assert_eq!(Codecs::NONE.to_string(), "none");
+    assert!(Codecs::included().without(Codecs::ALL).is_empty());
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use upmass_build::{Effort, Options};
+use upmass_build::{Codec, Effort, Options};
 
 /// Updates for devices that are expensive to reach.
 ///
@@ -214,6 +214,10 @@ pub struct BuildArguments {
     /// again where that needs no more
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub device_memory: u64,
+    /// What the device has to unpack and pack compressed parts of files; those that need another
+    /// stay as they are
+    #[arg(long, value_name = "CODECS", value_enum, value_delimiter = ',', default_values_t = CodecArgument::ALL)]
+    pub device_codecs: Vec<CodecArgument>,
     /// Memory for matching, in MiB; a single large file may need more
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1048576))]
     pub memory: u64,
@@ -226,6 +230,7 @@ impl BuildArguments {
             memory: self.memory << 20,
             effort: self.effort.into(),
             device_memory: self.device_memory << 20,
+            device_codecs: self.device_codecs.iter().filter_map(|codec| codec.codec()).collect(),
             ..Options::default()
         }
     }
@@ -491,5 +496,38 @@ impl From<EffortArgument> for Effort {
             EffortArgument::Small => Self::Small,
             EffortArgument::Fast => Self::Fast,
         }
+    }
+}
+
+/// What a device may have to unpack and pack compressed parts of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CodecArgument {
+    /// gzip, zlib and zip, as zlib and GNU gzip pack them
+    Deflate,
+    /// The same, as anything else packs them: with corrections
+    Preflate,
+    /// .xz
+    Xz,
+    /// .zst
+    Zstd,
+    /// lz4 as the Linux kernel packs itself
+    Lz4,
+    /// Nothing: all stays as it is
+    None,
+}
+
+impl CodecArgument {
+    /// All but none.
+    const ALL: [Self; 5] = [Self::Deflate, Self::Preflate, Self::Xz, Self::Zstd, Self::Lz4];
+
+    fn codec(self) -> Option<Codec> {
+        Some(match self {
+            Self::Deflate => Codec::Deflate,
+            Self::Preflate => Codec::Preflate,
+            Self::Xz => Codec::Xz,
+            Self::Zstd => Codec::Zstd,
+            Self::Lz4 => Codec::Lz4,
+            Self::None => return None,
+        })
     }
 }

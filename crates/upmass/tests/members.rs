@@ -6,6 +6,9 @@ mod common;
 use std::fs;
 
 use common::{Place, packed, text};
+use upmass_apply::{ApplyError, Blame, Codec, Codecs, Limits, Received, Trust};
+use upmass_format::update::Front;
+use upmass_store::Store;
 
 /// Packers, with the name of what they make.
 const PACKERS: [(&str, &[&str]); 4] = [
@@ -33,8 +36,13 @@ fn trees(place: &Place) -> u64 {
 }
 
 fn update(place: &Place, memory: &str) -> u64 {
+    update_with(place, &["--device-memory", memory])
+}
+
+fn update_with(place: &Place, options: &[&str]) -> u64 {
     let mut arguments = vec!["update", "1", "2", "-o", "u.upm", "--store", "host"];
-    arguments.extend(["--key", "keys/test.key", "--device-memory", memory]);
+    arguments.extend(["--key", "keys/test.key"]);
+    arguments.extend(options);
     place.succeed(&arguments);
     fs::metadata(place.path("u.upm")).unwrap().len()
 }
@@ -78,4 +86,95 @@ fn a_new_file_with_members_needs_no_base() {
     assert!(update(&place, "32") < packed.len() as u64 * 3 / 4);
     assert_eq!(place.apply("u.upm", "device").status, 0);
     place.assert_checkout_equals("device", "2", "2");
+}
+
+/// The codecs that the update says that it needs.
+fn codecs(place: &Place) -> String {
+    let shown = place.succeed(&["inspect", "u.upm", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let words = shown["codecs"].as_array().unwrap().iter();
+    words.map(|word| word.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_header_names_the_codecs_that_its_members_need_and_no_others() {
+    let place = Place::new();
+    trees(&place);
+    update(&place, "512");
+    assert_eq!(codecs(&place), "deflate xz zstd lz4");
+    assert!(place.succeed(&["inspect", "u.upm"]).contains("codecs    deflate, xz, zstd, lz4\n"));
+    update(&place, "1");
+    assert_eq!(codecs(&place), "");
+    assert!(place.succeed(&["inspect", "u.upm"]).contains("codecs    none\n"));
+}
+
+#[test]
+fn an_update_uses_only_codecs_that_the_device_is_said_to_have() {
+    let place = Place::new();
+    trees(&place);
+    let all = update(&place, "512");
+    let memory = ["--device-memory", "512", "--device-codecs"];
+    let some = update_with(&place, &[&memory[..], &["deflate,lz4"]].concat());
+    assert_eq!(codecs(&place), "deflate lz4");
+    assert_eq!(place.apply("u.upm", "device").status, 0);
+    place.assert_checkout_equals("device", "2", "2");
+    let none = update_with(&place, &[&memory[..], &["none"]].concat());
+    assert_eq!(codecs(&place), "");
+    assert!(all < some && some < none, "{all}, {some}, {none}");
+}
+
+#[test]
+fn a_device_without_a_codec_refuses_before_it_writes_anything() {
+    let place = Place::new();
+    trees(&place);
+    update(&place, "512");
+    let file = fs::read(place.path("u.upm")).unwrap();
+    let store = Store::open(&place.path("device")).unwrap();
+    let fit = |codecs: &[Codec]| {
+        let verified = Received::read(&file).unwrap().verify(&Trust::anything()).unwrap();
+        let codecs = Some(codecs.iter().copied().collect());
+        verified.fit(&store, &Limits { codecs, ..Limits::default() }).map(|_| ())
+    };
+    fit(&[Codec::Deflate, Codec::Xz, Codec::Zstd, Codec::Lz4]).unwrap();
+    let error = fit(&[Codec::Deflate, Codec::Lz4]).unwrap_err();
+    assert_eq!(error.blame(), Blame::NotForThisDevice);
+    assert_eq!(
+        error.to_string(),
+        "parts of files are packed with xz, zstd, which this device cannot (it has: deflate, \
+         lz4): build with --device-codecs and what the device has"
+    );
+    assert_eq!(fs::read_dir(place.path("device/incoming")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_update_that_needs_a_codec_which_it_does_not_name_is_refused() {
+    let place = Place::new();
+    trees(&place);
+    update(&place, "512");
+    let mut file = fs::read(place.path("u.upm")).unwrap();
+    let front = Front::read(&file[..]).unwrap();
+    let mut header = front.header.clone();
+    header.codecs = Codecs::from_iter([Codec::Deflate]).bits();
+    let payload = file.split_off(front.payload_offset() as usize);
+    let file = [Front::new(header, Vec::new()).to_bytes(), payload].concat();
+    let store = Store::open(&place.path("device")).unwrap();
+    let verified = Received::read(&file).unwrap().verify(&Trust::anything()).unwrap();
+    let fitting = verified.fit(&store, &Limits::default()).unwrap();
+    let error = fitting.apply(&mut |_| {}).map(|_| ()).unwrap_err();
+    assert!(matches!(error, ApplyError::Program(_)), "{error}");
+    assert!(error.to_string().contains("which its header does not say"), "{error}");
+}
+
+#[test]
+fn a_patch_that_needs_an_unknown_codec_is_refused() {
+    let place = Place::new();
+    trees(&place);
+    place.succeed(&["delta", "1", "2", "-o", "p.upd", "--device-memory", "512"]);
+    place.succeed(&["patch", "1", "p.upd", "-o", "made"]);
+    let mut patch = fs::read(place.path("p.upd")).unwrap();
+    patch[28] |= 0x40;
+    fs::write(place.path("p.upd"), patch).unwrap();
+    let said = place.fail(3, &["patch", "1", "p.upd", "-o", "again"]);
+    assert!(said.contains("parts of files are packed with codec 6"), "{said}");
+    assert!(!place.path("again").exists());
 }

@@ -253,7 +253,7 @@ pub fn front() -> impl Strategy<Value = Front> {
         HeaderSignature { key, signature }
     });
     let base = prop::option::of(any::<[u8; 32]>());
-    let numbers = (number(), number(), number());
+    let numbers = (number(), number(), number(), number());
     let target = any::<[u8; 32]>();
     (base, target, title(), numbers, frames, extensions, vec(signature, 0..4)).prop_map(
         |(base, target, machine, numbers, (frame_log2, frames, last), extensions, signatures)| {
@@ -269,6 +269,7 @@ pub fn front() -> impl Strategy<Value = Front> {
                 counter: numbers.0,
                 memory_kib: numbers.1,
                 space_kib: numbers.2,
+                codecs: numbers.3,
                 payload_len: payload_len as u64,
                 frame_log2,
                 frames: frames.iter().map(|frame| FrameDigest::of(frame)).collect(),

@@ -13,9 +13,10 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 #[cfg(feature = "recognise")]
 pub(crate) use preflate::correct;
 
+use crate::Codec;
 use crate::bounded::{CHUNK, Sink, Source};
 use crate::error::{Error, Result};
-use crate::recipe::{Codec, Deflate, Lengths, Maker, Trailer};
+use crate::recipe::{Deflate, Lengths, Maker, Trailer};
 
 pub(crate) fn unpack(recipe: &Deflate, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<()> {
     let mut input = vec![0; CHUNK];

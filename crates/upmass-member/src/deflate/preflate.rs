@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use preflate_rs::recreate_whole_deflate_stream;
 
+use crate::Codec;
 use crate::bounded::Sink;
 use crate::error::{Error, Result};
-use crate::recipe::{Codec, Corrections, Lengths};
+use crate::recipe::{Corrections, Lengths};
 
 pub(super) fn recreate(
     corrections: &Corrections,

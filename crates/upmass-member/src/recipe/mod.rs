@@ -14,6 +14,8 @@ use std::io::Read;
 use upmass_format::FormatError;
 use upmass_format::wire::{Reader, put_varint, zigzag};
 
+use crate::Codec;
+
 /// How a member is packed: the packer and its settings, and what has to be corrected.
 ///
 /// It does not say how long the member is: members packed in one way have equal recipes.
@@ -27,21 +29,6 @@ pub enum Recipe {
     Zstd(Zstd),
     /// lz4's legacy format, which the kernel has for itself.
     Lz4(Lz4),
-}
-
-/// What is needed to pack or unpack a [`Recipe`]; what a build may or may not include.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Codec {
-    /// Deflate streams of zlib and GNU gzip.
-    Deflate,
-    /// Deflate streams of anything else.
-    Preflate,
-    /// `.xz`.
-    Xz,
-    /// `.zst`.
-    Zstd,
-    /// lz4's legacy format.
-    Lz4,
 }
 
 /// How lz4's legacy format was made: `lz4 -l`.
@@ -182,18 +169,6 @@ impl Byte {
     fn refuse(&self, expected: &'static str) -> FormatError {
         let found = self.value.to_string();
         FormatError::Invalid { what: self.what, offset: self.offset, expected, found }
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deflate => "deflate",
-            Self::Preflate => "deflate with corrections",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
-            Self::Lz4 => "lz4",
-        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Deflate streams: of gzip files, zlib streams, zip archives.
 
 use super::{Finder, Unpacked};
-use crate::Recipe;
 use crate::deflate::{Inflate, Sum, correct};
 use crate::recipe::{Deflate, Level, Maker, Packer, Strategy, Trailer};
+use crate::{Codec, Recipe};
 
 /// A gzip file (RFC 1952). Its header is no part of the member; returns where it ends.
 pub(super) fn gzip(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<usize> {
@@ -90,6 +90,9 @@ fn stream<P: Iterator<Item = Packer>>(
             finder.recent.insert(0, packer);
             return Some(next);
         }
+    }
+    if !finder.may_use(Codec::Preflate) {
+        return Some(next);
     }
     let limit = packed_len as u64 / finder.limits.least_gain.max(1);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -1,9 +1,9 @@
 //! lz4's legacy format, as the kernel packs itself.
 
 use super::Finder;
-use crate::Recipe;
 use crate::lz4::{BLOCK, PACKED_BLOCK, unpack_block};
 use crate::recipe::{Lz4, Lz4Level};
+use crate::{Codec, Recipe};
 
 /// Blocks behind a magic. Nothing marks the end: a block that is not full, or what cannot be one.
 pub(super) fn legacy(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<usize> {
@@ -29,7 +29,9 @@ pub(super) fn legacy(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<u
             break;
         }
     }
-    for level in [9, 12, 3, 10, 11, 4, 5, 6, 7, 8].into_iter().filter_map(Lz4Level::new) {
+    let levels = [9, 12, 3, 10, 11, 4, 5, 6, 7, 8].into_iter().filter_map(Lz4Level::new);
+    let is_tried = finder.may_use(Codec::Lz4);
+    for level in levels.filter(|_| is_tried) {
         if finder.accept(at, packed_len, &plain, &Recipe::Lz4(Lz4 { level })) {
             break;
         }

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 
 pub use crate::expanded::Member;
 use crate::recipe::Packer;
-use crate::{Lengths, Recipe, memory, repack, unpack};
+use crate::{Codec, Codecs, Lengths, Recipe, memory, repack, unpack};
 
 /// What is worth recognising.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +25,15 @@ pub struct Limits {
     pub max_plain: u64,
     /// The most memory that the device may need for packing or unpacking a member.
     pub max_memory: u64,
+    /// What the device has.
+    pub codecs: Codecs,
     /// A member's recipe must not be longer than the member divided by this.
     pub least_gain: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_plain: 1 << 30, max_memory: 1 << 30, least_gain: 8 }
+        Self { max_plain: 1 << 30, max_memory: 1 << 30, codecs: Codecs::ALL, least_gain: 8 }
     }
 }
 
@@ -59,12 +61,18 @@ struct Unpacked {
 }
 
 impl Finder<'_> {
+    /// Whether the device can pack so at all.
+    fn may_use(&self, codec: Codec) -> bool {
+        self.limits.codecs.contains(codec)
+    }
+
     /// Adds the member if it repacks, and says whether it does.
     fn accept(&mut self, offset: usize, packed_len: usize, plain: &[u8], recipe: &Recipe) -> bool {
         let lengths = Lengths { packed: packed_len as u64, plain: plain.len() as u64 };
         let needs = memory(recipe, lengths).max(crate::unpack_memory(recipe, lengths));
         let len = recipe.to_bytes().len() as u64;
         if needs > self.limits.max_memory
+            || !self.may_use(recipe.codec())
             || len.saturating_mul(self.limits.least_gain) > lengths.packed
         {
             return false;

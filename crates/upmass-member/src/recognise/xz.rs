@@ -3,9 +3,9 @@
 use liblzma::stream::{Action, Status, Stream};
 
 use super::{Finder, Front, Unpacked};
-use crate::Recipe;
 use crate::recipe::{Xz, XzBits, XzBlocks, XzCheck, XzDict, XzFilter, XzPreset};
 use crate::xz::pack_front;
+use crate::{Codec, Recipe};
 
 /// A stream, which says all but the preset. Returns where it ends.
 pub(super) fn stream(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<usize> {
@@ -17,7 +17,8 @@ pub(super) fn stream(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<u
             XzBlocks::Unsized | XzBlocks::One => plain.len(),
         };
         let data = &content[head.data..packed_len];
-        for preset in presets(head.dict) {
+        let is_tried = finder.may_use(Codec::Xz);
+        for preset in presets(head.dict).filter(|_| is_tried) {
             let recipe = head.with(preset);
             if fits(&recipe, &plain[..block], data)
                 && finder.accept(at, packed_len, &plain, &Recipe::Xz(recipe))

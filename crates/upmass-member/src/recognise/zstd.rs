@@ -3,14 +3,17 @@
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::{Finder, Front, Unpacked};
-use crate::Recipe;
 use crate::recipe::{MAX_ZSTD_WINDOW, Zstd, ZstdLevel, ZstdWindow};
 use crate::zstd::pack_front;
+use crate::{Codec, Recipe};
 
 /// A frame, whose header has flags but not the level. Returns where it ends.
 pub(super) fn frame(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<usize> {
     let content = &finder.content[at..end];
     let Unpacked { packed_len, plain } = unpack(content, finder.limits.max_plain)?;
+    if !finder.may_use(Codec::Zstd) {
+        return Some(at + packed_len);
+    }
     let packed = &content[..packed_len];
     let flags = *packed.get(4)?;
     let is_single_segment = flags & 0x20 != 0;

@@ -78,6 +78,7 @@ fn rebuild(verified: Verified<'_>, store: &Store, arguments: &Apply) -> Result<A
     let limits = Limits {
         machine: arguments.machine.clone(),
         memory_kib: arguments.memory_limit.map(|mib| mib << 10),
+        ..Limits::default()
     };
     let bar = progress::bytes("rebuilding", None);
     let applied = verified.fit(store, &limits)?.apply(&mut |progress| {

@@ -46,7 +46,12 @@ pub fn run(arguments: &Delta) -> Outcome {
         bar.set_position(progress.done);
     })?;
     bar.finish_and_clear();
-    let head = Head { kind, base: OldPrefix::of(base), target: BasePrefix::of(target) };
+    let head = Head {
+        kind,
+        base: OldPrefix::of(base),
+        target: BasePrefix::of(target),
+        codecs: payload.codecs.bits() as u8,
+    };
     let partial = scratch.join("patch");
     File::create(&partial)
         .and_then(|mut file| {
@@ -69,6 +74,7 @@ pub fn run(arguments: &Delta) -> Outcome {
             "object_bytes": summary.object_bytes,
             "patched": summary.patched,
             "patched_bytes": summary.patched_bytes,
+            "codecs": payload.codecs.words(),
             "streams": output::streams(&summary.streams),
             "spent": output::spent(&summary),
         }));

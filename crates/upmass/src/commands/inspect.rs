@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use serde_json::{Map, Value, json};
-use upmass_apply::{Inspection, ObjectKind, Received, inspect, inspect_alone};
+use upmass_apply::{Codecs, Inspection, ObjectKind, Received, inspect, inspect_alone};
 use upmass_format::payload::Stream;
 use upmass_store::Store;
 
@@ -56,6 +56,7 @@ fn print_json(received: &Received<'_>, inspection: &Inspection) -> Outcome {
         "signed_by_unverified": signers,
         "memory_kib": header.memory_kib,
         "space_kib": header.space_kib,
+        "codecs": Codecs::from_bits(header.codecs).words(),
         "bytes": inspection.front_bytes + inspection.payload_bytes,
         "front_bytes": inspection.front_bytes,
         "payload_bytes": inspection.payload_bytes,
@@ -79,6 +80,7 @@ fn print_text(received: &Received<'_>, inspection: &Inspection) -> Outcome {
         ("machine", format!("{}, counter {}", header.machine, header.counter)),
         ("signed by", format!("{signers} (not verified here)")),
         ("needs", format!("{} KiB memory, {} KiB space", header.memory_kib, header.space_kib)),
+        ("codecs", Codecs::from_bits(header.codecs).to_string()),
         (
             "resumes",
             format!(

@@ -1,7 +1,7 @@
 //! `upmass update`
 
 use serde_json::json;
-use upmass_build::{Built, Options, build_update};
+use upmass_build::{Built, Codecs, Options, build_update};
 
 use crate::arguments::Update;
 use crate::failure::{Failure, Kind};
@@ -53,6 +53,7 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "target": built.front.header.target.to_string(),
             "memory_kib": built.front.header.memory_kib,
             "space_kib": built.front.header.space_kib,
+            "codecs": Codecs::from_bits(built.front.header.codecs).words(),
             "objects": summary.objects,
             "object_bytes": summary.object_bytes,
             "patched": summary.patched,

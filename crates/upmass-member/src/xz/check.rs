@@ -1,0 +1,89 @@
+//! Checksums of `.xz` files (The .xz File Format, 1.2, section 6; CRC-64 of ECMA-182).
+
+use sha2::{Digest, Sha256};
+
+use crate::recipe::XzCheck;
+
+/// The checksum of a block while its content goes by.
+pub(super) enum Sum {
+    None,
+    Crc32(u32),
+    Crc64(u64),
+    Sha256(Sha256),
+}
+
+impl Sum {
+    pub(super) fn new(check: XzCheck) -> Self {
+        match check {
+            XzCheck::None => Self::None,
+            XzCheck::Crc32 => Self::Crc32(!0),
+            XzCheck::Crc64 => Self::Crc64(!0),
+            XzCheck::Sha256 => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::None => {}
+            Self::Crc32(sum) => *sum = next32(*sum, bytes),
+            Self::Crc64(sum) => *sum = next64(*sum, bytes),
+            Self::Sha256(sum) => sum.update(bytes),
+        }
+    }
+
+    /// As it is written behind the block.
+    pub(super) fn finish(self) -> Vec<u8> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Crc32(sum) => (!sum).to_le_bytes().to_vec(),
+            Self::Crc64(sum) => (!sum).to_le_bytes().to_vec(),
+            Self::Sha256(sum) => sum.finalize().to_vec(),
+        }
+    }
+}
+
+/// The CRC-32 of bytes.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    !next32(!0, bytes)
+}
+
+fn next32(sum: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(sum, |sum, byte| TABLE32[usize::from(sum as u8 ^ byte)] as u32 ^ sum >> 8)
+}
+
+fn next64(sum: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(sum, |sum, byte| TABLE64[usize::from(sum as u8 ^ byte)] ^ sum >> 8)
+}
+
+static TABLE32: [u64; 256] = table(0xedb8_8320);
+static TABLE64: [u64; 256] = table(0xc96c_5795_d787_0f42);
+
+const fn table(polynomial: u64) -> [u64; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut sum = byte as u64;
+        let mut bit = 0;
+        while bit < 8 {
+            sum = if sum & 1 == 1 { sum >> 1 ^ polynomial } else { sum >> 1 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_the_usual_check_text() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        let mut sum = Sum::new(XzCheck::Crc64);
+        sum.push(b"1234");
+        sum.push(b"56789");
+        assert_eq!(sum.finish(), 0x995d_c9bb_df19_39fa_u64.to_le_bytes());
+    }
+}

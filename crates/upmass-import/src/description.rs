@@ -11,6 +11,7 @@ mod import;
 mod ram_disk;
 mod read;
 mod resolve;
+mod service;
 mod suggest;
 mod table;
 mod values;
@@ -24,6 +25,7 @@ use upmass_format::release::{Changes, InstallPath};
 pub use self::error::{DescriptionError, Problem};
 pub use self::glob::PathPattern;
 pub use self::import::{ComponentReport, ImportedRelease, import_release};
+use self::service::ServiceDescription;
 use crate::{ImportOptions, NixSource, OciSource, TarSource};
 
 /// A description whose every name, pattern and value is valid; whether its sources exist is
@@ -36,6 +38,7 @@ pub struct Description {
     counter: u64,
     labels: BTreeMap<String, String>,
     components: Vec<ComponentDescription>,
+    services: Vec<ServiceDescription>,
     systems: Vec<SystemDescription>,
     /// Index into `systems`.
     fallback: usize,
@@ -82,6 +85,8 @@ struct SystemDescription {
     /// In the order in which the loader takes the files.
     boot: Vec<BootDescription>,
     command_line: String,
+    /// Indexes into [`Description::services`].
+    services: Vec<usize>,
     changes: Changes,
 }
 

@@ -119,6 +119,14 @@ pub enum Problem {
         /// Its name.
         name: String,
     },
+    /// A service that no system runs.
+    #[error(
+        "service \"{name}\" belongs to no system: name it in the \"services\" of a system, or remove it"
+    )]
+    UnusedService {
+        /// Its name.
+        name: String,
+    },
     /// More than one system, and no word on which is the fallback.
     #[error(
         "there are {} systems, so one must be the fallback: add fallback = \"{}\" above the first \

@@ -9,14 +9,15 @@ use upmass_format::{TreeId, TreePath};
 use upmass_store::Store;
 
 use super::error::{DescriptionError, Fault, Problem};
+use super::service::{ServiceDescription, import_service};
 use super::view::{Found, Trees, View};
 use super::{
     BootDescription, BootSource, ComponentDescription, Description, OciLabels, PathPattern, Source,
     SystemDescription, ram_disk,
 };
 use crate::{
-    ImportError, Imported, ImportedComponent, ImportedImage, NixSource, import_directory,
-    import_nix, import_oci, import_tar,
+    ImageConfig, ImportError, Imported, ImportedComponent, ImportedImage, NixSource,
+    import_directory, import_nix, import_oci, import_tar,
 };
 
 /// A release whose trees and objects are in the store and durable. It is not recorded: until
@@ -54,8 +55,14 @@ pub fn import_release(
     description: &Description,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<ImportedRelease, DescriptionError> {
-    let mut import =
-        Import { store, description, progress, drafts: BTreeMap::new(), warnings: Vec::new() };
+    let mut import = Import {
+        store,
+        description,
+        progress,
+        drafts: BTreeMap::new(),
+        configs: BTreeMap::new(),
+        warnings: Vec::new(),
+    };
     import.run().map_err(|fault| fault.in_file(description.path()))
 }
 
@@ -65,6 +72,8 @@ struct Import<'a> {
     progress: &'a (dyn Fn(u64) + Sync),
     /// By name, as a release has them.
     drafts: BTreeMap<String, Draft>,
+    /// How images want to be run, by the index of the description.
+    configs: BTreeMap<usize, ImageConfig>,
     warnings: Vec<String>,
 }
 
@@ -84,6 +93,7 @@ impl Import<'_> {
     fn run(&mut self) -> Result<ImportedRelease, Fault> {
         let roots = self.import_sources()?;
         self.add_references(&roots);
+        self.import_services()?;
         let trees = Trees::new(self.store);
         let made = self.make_ram_disks(&trees, &roots)?;
         let mut release = self.release();
@@ -131,10 +141,15 @@ impl Import<'_> {
 
     /// A system without its boot files.
     fn system(&self, described: &SystemDescription, roots: &[Vec<String>]) -> System {
+        let services = described.services.iter();
+        let services: Vec<String> =
+            services.map(|index| component_of(&self.description.services[*index])).collect();
         System {
             name: described.name.clone(),
             labels: described.labels.clone(),
-            roots: self.ascending(&mut described.components.iter().flat_map(|root| &roots[*root])),
+            roots: self.ascending(
+                &mut described.components.iter().flat_map(|root| &roots[*root]).chain(&services),
+            ),
             boot: Vec::new(),
             command_line: described.command_line.clone(),
             changes: described.changes,
@@ -205,6 +220,7 @@ impl Import<'_> {
                 Source::Oci(source, keep) => {
                     import_oci(store, source, options, self.progress).map(|image| {
                         labels = image_labels(&image, *keep);
+                        self.configs.insert(index, image.config);
                         image.imported
                     })
                 }
@@ -262,6 +278,25 @@ impl Import<'_> {
         self.warnings.extend(closure.warnings);
         for component in closure.components {
             self.add(owners[0], component)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the files of all services, each a component.
+    fn import_services(&mut self) -> Result<(), Fault> {
+        for service in &self.description.services {
+            let image = &self.description.components[service.image].name;
+            let tree = self.drafts[image].tree;
+            let config = &self.configs[&service.image];
+            let imported = import_service(self.store, service, image, config, tree)?;
+            let component = ImportedComponent {
+                name: component_of(service),
+                install: InstallPath::new(b"/").expect("the root is absolute"),
+                references: vec![image.clone()],
+                labels: BTreeMap::new(),
+                imported,
+            };
+            self.add(service.image, component)?;
         }
         Ok(())
     }
@@ -391,6 +426,17 @@ fn image_labels(image: &ImportedImage, keep: OciLabels) -> BTreeMap<String, Stri
         labels.insert(LABEL_MANIFEST.to_owned(), manifest.to_string());
     }
     labels
+}
+
+/// The name of the component that a service is.
+fn component_of(service: &ServiceDescription) -> String {
+    format!("service-{}", service.name)
+}
+
+/// A fault of the line that describes a service.
+pub(super) fn service_failed(service: &ServiceDescription, error: ImportError) -> Fault {
+    let (place, source) = (format!("service \"{}\"", service.name), Box::new(error));
+    Fault::at(service.line, Problem::Import { place, source })
 }
 
 fn failed(component: &ComponentDescription, error: ImportError) -> Fault {

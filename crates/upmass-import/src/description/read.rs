@@ -7,6 +7,7 @@ use upmass_format::release::{InstallPath, LABEL_VERSION};
 
 use super::error::{Fault, Problem};
 use super::resolve::{self, NamedComponent, NamedSystem};
+use super::service::read_service;
 use super::table::{Table, Value, line_at};
 use super::values::{boot, changes, labels, name, nix_labels, oci, options, text};
 use super::{ComponentDescription, Description, Source, SystemDescription};
@@ -41,7 +42,16 @@ struct Reader<'p> {
 
 impl Reader<'_> {
     fn file(&self, file: &Table<'_>) -> Result<Description, Fault> {
-        file.only(&["machine", "version", "counter", "fallback", "labels", "component", "system"])?;
+        file.only(&[
+            "machine",
+            "version",
+            "counter",
+            "fallback",
+            "labels",
+            "component",
+            "service",
+            "system",
+        ])?;
         let machine = name(&file.require("machine", "machine = \"qemu-x86_64\"")?)?;
         let version = name(&file.require("version", "version = \"1.0\"")?)?;
         let counter = file.get("counter").map_or(Ok(1), |value| value.number(u64::MAX))?;
@@ -56,6 +66,8 @@ impl Reader<'_> {
         for value in tables(file, "component")? {
             components.push(self.component(&value)?);
         }
+        let services = tables(file, "service")?;
+        let services = services.iter().map(read_service).collect::<Result<Vec<_>, _>>()?;
         let mut systems = Vec::new();
         for value in tables(file, "system")? {
             systems.push(self.system(&value, &mut components)?);
@@ -74,11 +86,13 @@ impl Reader<'_> {
             systems.iter().map(|system| (&system.system.name, system.line)),
         )?;
         resolve::one_standard_input(&components)?;
+        resolve::distinct("service", services.iter().map(|service| (&service.name, service.line)))?;
+        let services = resolve::services_of(services, &mut components)?;
 
         let fallback = resolve::fallback(file, &systems)?;
-        let systems = resolve::systems_of(systems, &components)?;
+        let systems = resolve::systems_of(systems, &components, &services)?;
         let components = resolve::components_of(components)?;
-        resolve::all_used(&components, &systems)?;
+        resolve::all_used(&components, &services, &systems)?;
         let path = self.path.to_owned();
         Ok(Description {
             path,
@@ -87,6 +101,7 @@ impl Reader<'_> {
             counter,
             labels,
             components,
+            services,
             systems,
             fallback,
             init_program: None,
@@ -117,6 +132,7 @@ impl Reader<'_> {
             }
             None => root(),
         };
+        let is_placed = table.get("install").is_some();
         let references = match table.get("references") {
             Some(value) => value.list("a list of component names")?,
             None => Vec::new(),
@@ -124,7 +140,7 @@ impl Reader<'_> {
         let line = value.line;
         let component =
             ComponentDescription { name, line, source, install, options, references: Vec::new() };
-        Ok(NamedComponent { component, references })
+        Ok(NamedComponent { component, references, is_placed })
     }
 
     fn system<'a>(
@@ -148,6 +164,7 @@ impl Reader<'_> {
             "cmdline",
             "etc",
             "var",
+            "services",
             "labels",
         ])?;
         let line = value.line;
@@ -179,7 +196,7 @@ impl Reader<'_> {
                     options,
                     references: Vec::new(),
                 };
-                all.push(NamedComponent { component, references: Vec::new() });
+                all.push(NamedComponent { component, references: Vec::new(), is_placed: true });
                 vec![name_value]
             }
         };
@@ -190,9 +207,20 @@ impl Reader<'_> {
         let labels = labels(&table)?;
         let boot = boot(&table, self.dir)?;
         let changes = changes(&table)?;
-        let system =
-            SystemDescription { name, labels, components: Vec::new(), boot, command_line, changes };
-        Ok(NamedSystem { line, system, components })
+        let system = SystemDescription {
+            name,
+            labels,
+            components: Vec::new(),
+            boot,
+            command_line,
+            services: Vec::new(),
+            changes,
+        };
+        let services = match table.get("services") {
+            Some(value) => value.list("a list of service names")?,
+            None => Vec::new(),
+        };
+        Ok(NamedSystem { line, system, components, services })
     }
 
     fn source(&self, table: &Table<'_>) -> Result<Source, Fault> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{Fault, Problem};
+use super::service::{self, NamedService, ServiceDescription};
 use super::suggest::nearest;
 use super::table::{Table, Value};
 use super::{ComponentDescription, Source, SystemDescription};
@@ -12,6 +13,8 @@ use crate::TarSource;
 pub(super) struct NamedComponent<'a> {
     pub(super) component: ComponentDescription,
     pub(super) references: Vec<Value<'a>>,
+    /// Whether the description says where it goes.
+    pub(super) is_placed: bool,
 }
 
 /// A system, and the names of its components.
@@ -19,6 +22,8 @@ pub(super) struct NamedSystem<'a> {
     pub(super) line: usize,
     pub(super) system: SystemDescription,
     pub(super) components: Vec<Value<'a>>,
+    /// Names of services.
+    pub(super) services: Vec<Value<'a>>,
 }
 
 /// The index of the fallback system.
@@ -40,14 +45,79 @@ pub(super) fn fallback(file: &Table<'_>, systems: &[NamedSystem<'_>]) -> Result<
 pub(super) fn systems_of(
     systems: Vec<NamedSystem<'_>>,
     components: &[NamedComponent<'_>],
+    services: &[ServiceDescription],
 ) -> Result<Vec<SystemDescription>, Fault> {
     let resolve = |named: NamedSystem<'_>| {
         let mut system = named.system;
         let place = format!("system \"{}\"", system.name);
         system.components = look_up(&named.components, &place, "components", components)?;
+        let known = || services.iter().map(|service| &service.name);
+        for value in &named.services {
+            let name = value.string("the name of a service")?;
+            let index = known().position(|known| known == name);
+            let missing = || no_such(value, &place, "services", "service", name, known());
+            system.services.push(index.ok_or_else(missing)?);
+        }
+        for (service, value) in system.services.iter().zip(&named.services) {
+            let needs = services[*service].run.after();
+            let is_there = |needed: &&String| {
+                system.services.iter().any(|index| services[*index].name == **needed)
+            };
+            if let Some(needed) = needs.iter().find(|needed| !is_there(needed)) {
+                let expected =
+                    format!("the service \"{needed}\" too, which one of them starts after");
+                return Err(value.wrong(expected, "a list without it"));
+            }
+        }
         Ok(system)
     };
     systems.into_iter().map(resolve).collect()
+}
+
+/// The services, with the indexes of their images. An image goes where services look for it, unless its
+/// description says otherwise.
+pub(super) fn services_of(
+    services: Vec<NamedService<'_>>,
+    components: &mut [NamedComponent<'_>],
+) -> Result<Vec<ServiceDescription>, Fault> {
+    let names: Vec<String> = services.iter().map(|service| service.name.clone()).collect();
+    let mut described = Vec::new();
+    for named in services {
+        let place = format!("service \"{}\"", named.name);
+        let [image] = look_up(std::slice::from_ref(&named.image), &place, "image", components)?[..]
+        else {
+            unreachable!("one name is looked up")
+        };
+        let component = &mut components[image];
+        let name = &component.component.name;
+        if !matches!(component.component.source, Source::Oci(..)) {
+            let expected = "a component with a source { oci = \"…\" }";
+            return Err(named.image.wrong(expected, format!("{name:?} from another source")));
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if !name.chars().all(is_plain) || name.starts_with('.') {
+            let expected = "an image whose name has letters, digits, _, . and - only";
+            return Err(named.image.wrong(expected, format!("{name:?}")));
+        }
+        if component.is_placed && component.component.install != service::image_path(name) {
+            let expected = format!(
+                "an image that is installed at {}, which is the default",
+                service::image_path(name)
+            );
+            return Err(named.image.wrong(expected, component.component.install.to_string()));
+        }
+        component.component.install = service::image_path(name);
+        for needed in named.run.after() {
+            if *needed == named.name || !names.contains(needed) {
+                let expected = "names of other services".to_owned();
+                let (key, found) = ("after".to_owned(), format!("{needed:?}"));
+                return Err(Fault::at(named.line, Problem::Value { place, key, expected, found }));
+            }
+        }
+        let (name, line, run) = (named.name, named.line, named.run);
+        described.push(ServiceDescription { name, line, image, run });
+    }
+    Ok(described)
 }
 
 /// The components, with the indexes of those they refer to.
@@ -125,11 +195,18 @@ pub(super) fn one_standard_input(components: &[NamedComponent<'_>]) -> Result<()
 /// Refuses a component that no system needs.
 pub(super) fn all_used(
     components: &[ComponentDescription],
+    services: &[ServiceDescription],
     systems: &[SystemDescription],
 ) -> Result<(), Fault> {
+    let runs = |index| systems.iter().any(|system| system.services.contains(&index));
+    if let Some(index) = (0..services.len()).find(|index| !runs(*index)) {
+        let (name, line) = (services[index].name.clone(), services[index].line);
+        return Err(Fault::at(line, Problem::UnusedService { name }));
+    }
     let mut used = vec![false; components.len()];
     let mut next: Vec<usize> =
         systems.iter().flat_map(|system| system.components.iter().copied()).collect();
+    next.extend(services.iter().map(|service| service.image));
     while let Some(index) = next.pop() {
         if !std::mem::replace(&mut used[index], true) {
             next.extend(&components[index].references);

@@ -8,6 +8,7 @@ mod image;
 mod ram_disk;
 mod read;
 mod refused;
+mod service;
 
 use std::collections::BTreeMap;
 

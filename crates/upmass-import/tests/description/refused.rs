@@ -15,12 +15,13 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &SMALL.replace("version", "vershun"),
         "release.toml:2: unknown key \"vershun\" in the file, did you mean \"version\"?; known are \
-         machine, version, counter, fallback, labels, component, system",
+         machine, version, counter, fallback, labels, component, service, system",
     );
     check_refused(
         &format!("{SMALL}initramfs = \"/initrd\"\n"),
         "release.toml:6: unknown key \"initramfs\" in system \"main\"; known are name, components, \
-         source, mtimes, owners, kernel, initrd, dtb, cmdline, etc, var, labels",
+         source, mtimes, owners, kernel, initrd, dtb, cmdline, etc, var, services, \
+         labels",
     );
     check_refused(
         &SMALL.replace("dir =", "directory ="),

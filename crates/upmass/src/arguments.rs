@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use upmass_build::{Codec, Effort, Options};
+use upmass_minify::Level;
 
 /// Updates for devices that are expensive to reach.
 ///
@@ -70,6 +71,11 @@ pub enum Command {
     Health(Health),
     /// Write a system of a release into a directory, exactly
     Checkout(Checkout),
+    /// Say which files of a system are needed and why, and which are not
+    ///
+    /// The system is a root directory, which is only read; nothing is written but the report.
+    /// See docs/minify.md.
+    Minify(Minify),
     /// Say what is in an update file, and what takes its bytes
     Inspect(Inspect),
     /// Show what takes the bytes of an update or of a release, and why
@@ -300,6 +306,48 @@ pub struct Checkout {
     /// Return only when all of it is durable
     #[arg(long)]
     pub durable: bool,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Minify {
+    /// The root directory of the system; give it as root, so that all of it can be read
+    pub directory: PathBuf,
+    /// How much goes: safe (nothing that can matter at run time), lean (what nothing needs), or
+    /// bare (comfort too)
+    #[arg(long, value_name = "LEVEL", default_value_t, value_parser = clap::value_parser!(Level))]
+    pub level: Level,
+    /// What must work, with all that it needs: a command, a unit or an absolute path; may be
+    /// given several times
+    #[arg(long, value_name = "NAME")]
+    pub root: Vec<String>,
+    /// Keep what matches this pattern (/usr/share/vim, /etc/**/*.conf), with all that it needs;
+    /// may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub keep: Vec<String>,
+    /// Drop what matches this pattern, also where something needs it; --keep is stronger
+    #[arg(long, value_name = "GLOB")]
+    pub drop: Vec<String>,
+    /// Keep translations into this language only (de, pt_BR); may be given several times
+    #[arg(long, value_name = "LANGUAGE")]
+    pub locale: Vec<String>,
+    /// Keep this time zone beside UTC only; may be given several times
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Vec<String>,
+    /// Keep the description of this terminal only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub terminal: Vec<String>,
+    /// Keep kernel modules for this hardware only: what `lsmod` says on the device, or a list of
+    /// modules or modaliases
+    #[arg(long, value_name = "FILE")]
+    pub hardware: Option<PathBuf>,
+    /// Say why this path stays or goes, with the whole chain
+    #[arg(long, value_name = "PATH")]
+    pub explain: Option<String>,
+    /// Write what becomes of every path, and why, to this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     pub json: JsonArgument,
 }

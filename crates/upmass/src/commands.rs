@@ -14,6 +14,7 @@ mod inspect;
 mod keygen;
 mod log;
 mod ls;
+mod minify;
 mod patch;
 mod reboot;
 mod release;
@@ -50,6 +51,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Minify(arguments) => minify::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),

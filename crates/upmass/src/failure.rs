@@ -12,6 +12,7 @@ use upmass_build::BuildError;
 use upmass_disk::{DiskError, SlotError};
 use upmass_image::ImageError;
 use upmass_import::{DescriptionError, ImportError};
+use upmass_minify::MinifyError;
 use upmass_store::StoreError;
 
 /// Paths that mean something in this process alone, and what people call them.
@@ -233,6 +234,17 @@ impl From<ControlError> for Failure {
             | ControlError::Slot(SlotError::TooLong { .. }) => Kind::Refused,
             ControlError::Busy => Kind::Temporary,
             ControlError::Slot(_) => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<MinifyError> for Failure {
+    fn from(error: MinifyError) -> Self {
+        let kind = match error {
+            MinifyError::Store(error) => return error.into(),
+            ref error if error.is_bad_input() => Kind::Refused,
+            _ => Kind::Failed,
         };
         Self::new(kind, error)
     }

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-store", &["upmass-disk", "upmass-format"]),
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-image", &["upmass-store", "upmass-disk", "upmass-format"]),
+    ("upmass-minify", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-import", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-init", &["upmass-boot", "upmass-disk", "upmass-format"]),
     (
@@ -53,6 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-image",
             "upmass-import",
             "upmass-report",
+            "upmass-minify",
             "upmass-sign",
             "upmass-store",
         ],

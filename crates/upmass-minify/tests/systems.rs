@@ -1,0 +1,304 @@
+//! Whole systems in small: init, units, scripts, rules, packages.
+
+mod common;
+
+use common::{System, chain, check, rooted, rule};
+use upmass_minify::{Level, Options};
+
+#[test]
+fn enabled_units_and_what_they_execute_stay() {
+    let system = System::new();
+    let units = "/usr/lib/systemd/system";
+    // The manager is known by its name; what it is made of does not matter here.
+    system
+        .file("/usr/lib/systemd/systemd", b"\x7fELF\0")
+        .link("/usr/sbin/init", "/lib/systemd/systemd");
+    system
+        .file(&format!("{units}/default.target"), "[Unit]\nRequires=basic.target\n")
+        .file(&format!("{units}/basic.target"), "[Unit]\n")
+        .file(&format!("{units}/idle.service"), "[Service]\nExecStart=/usr/bin/idle\n")
+        .file(
+            &format!("{units}/hello@.service"),
+            "[Service]\nExecStart=-/usr/bin/hello --config=/etc/hello.conf %i\n",
+        )
+        .file(&format!("{units}/by.timer"), "[Timer]\nOnBootSec=1\n")
+        .file(&format!("{units}/by.service"), "[Service]\nExecStart=/bin/sh -c 'exec by --all'\n")
+        .link(
+            "/etc/systemd/system/default.target.wants/hello@one.service",
+            &format!("{units}/hello@.service"),
+        )
+        .link("/etc/systemd/system/basic.target.wants/by.timer", &format!("{units}/by.timer"))
+        .file("/etc/systemd/system/hello@.service.d/more.conf", "[Service]\nExecStartPre=+helper\n")
+        .script("/usr/bin/sh", "")
+        .script("/usr/bin/hello", "")
+        .script("/usr/bin/helper", "")
+        .script("/usr/bin/by", "")
+        .script("/usr/bin/idle", "")
+        // With a database, commands are no roots by themselves.
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let minified = system.lean(&[]);
+    check(
+        &minified,
+        &[
+            "/usr/bin/hello",
+            "/usr/bin/helper",
+            "/usr/bin/by",
+            "/etc/systemd/system/hello@.service.d/more.conf",
+        ],
+        &["/usr/bin/idle", "/usr/lib/systemd/system/idle.service"],
+    );
+    let expected = [
+        "/usr/bin/hello execute",
+        "/usr/lib/systemd/system/hello@.service link",
+        "/etc/systemd/system/default.target.wants/hello@one.service unit",
+        "/usr/lib/systemd/system/default.target unit",
+        "/usr/lib/systemd/systemd root",
+    ];
+    let found = chain(&minified, "/usr/bin/hello");
+    assert_eq!(found.first().unwrap(), expected[0]);
+    assert!(found.last().unwrap().ends_with(" root"), "{found:?}");
+    assert_eq!(rule(&minified, "/usr/bin/idle"), "not-needed");
+}
+
+#[test]
+fn scripts_keep_their_interpreter_and_the_commands_they_name() {
+    let system = System::new();
+    system
+        .script("/usr/bin/sh", "")
+        .file("/usr/bin/env", "")
+        .file("/usr/bin/python3", "")
+        .file("/usr/bin/tool", "#!/usr/bin/env python3\n")
+        .script(
+            "/usr/bin/run",
+            "# not vi\nif grep -q x y; then echo \"type man sed\"; fi; tool | sort",
+        )
+        .script("/usr/bin/grep", "")
+        .script("/usr/bin/sort", "")
+        .script("/usr/bin/vi", "")
+        .script("/usr/bin/sed", "")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let minified = system.lean(&["run"]);
+    let stay =
+        ["/usr/bin/grep", "/usr/bin/sort", "/usr/bin/tool", "/usr/bin/env", "/usr/bin/python3"];
+    check(&minified, &stay, &["/usr/bin/vi", "/usr/bin/sed"]);
+}
+
+#[test]
+fn links_stay_with_what_they_lead_to_and_loops_end() {
+    let system = System::new();
+    system
+        .script("/usr/bin/vim.basic", "")
+        .link("/etc/alternatives/editor", "/usr/bin/vim.basic")
+        .link("/usr/bin/editor", "/etc/alternatives/editor")
+        .link("/usr/bin/round", "/usr/bin/about")
+        .link("/usr/bin/about", "round")
+        .link("/usr/bin/out", "../../../../../../etc/passwd")
+        .script("/usr/bin/sh", "exec round; /usr/bin/about/x")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let minified = system.lean(&["editor", "/usr/bin/round", "/usr/bin/out"]);
+    check(&minified, &["/etc/alternatives/editor", "/usr/bin/vim.basic", "/usr/bin/about"], &[]);
+}
+
+#[test]
+fn python_keeps_what_is_imported() {
+    let system = System::new();
+    let library = "/usr/lib/python3.11";
+    system
+        .file("/usr/bin/python3.11", b"\x7fELF\0")
+        .file("/usr/bin/app", "#!/usr/bin/python3.11\nimport json, os.path as p\nfrom email import (\n  message,\n)\n")
+        .file("/usr/bin/other", "#!/usr/bin/python3.11\nimport tkinter\n");
+    for module in [
+        "json/__init__",
+        "json/decoder",
+        "os",
+        "email/__init__",
+        "email/message",
+        "email/parser",
+        "tkinter/__init__",
+        "site",
+    ] {
+        let imports =
+            if module == "json/__init__" { "from .decoder import JSONDecoder\n" } else { "" };
+        system.file(&format!("{library}/{module}.py"), imports);
+    }
+    system.file(&format!("{library}/lib-dynload/_json.cpython-311-x86_64-linux-gnu.so"), "");
+    system.file(&format!("{library}/json/scanner.py"), "import _json\n");
+    system.file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let minified = system.lean(&["app"]);
+    let at = |module: &str| format!("{library}/{module}.py");
+    for module in ["json/__init__", "json/decoder", "os", "email/__init__", "email/message", "site"]
+    {
+        check(&minified, &[&at(module)], &[]);
+    }
+    check(&minified, &[], &[&at("tkinter/__init__"), &at("email/parser"), "/usr/bin/other"]);
+    // Who asks for the interpreter may import anything.
+    let all = system.lean(&["python3.11"]);
+    check(&all, &[&at("tkinter/__init__"), &at("email/parser")], &[]);
+}
+
+#[test]
+fn kernel_modules_follow_the_hardware_and_firmware_follows_them() {
+    let system = System::new();
+    let modules = "/usr/lib/modules/6.1";
+    system
+        .file("/boot/vmlinuz-6.1", "kernel")
+        .file(
+            &format!("{modules}/kernel/net.ko"),
+            b"depends=bus\0firmware=net/a.bin\0alias=pci:v1\0",
+        )
+        .file(&format!("{modules}/kernel/bus.ko"), b"depends=\0")
+        .file(&format!("{modules}/kernel/snd-usb.ko"), b"depends=\0firmware=snd.bin\0")
+        .file(
+            &format!("{modules}/modules.dep"),
+            "kernel/net.ko: kernel/bus.ko\nkernel/bus.ko:\nkernel/snd-usb.ko:\n",
+        )
+        .file(&format!("{modules}/modules.alias"), "alias pci:v0000*d* net\n")
+        .file("/usr/lib/firmware/net/a.bin", "1")
+        .file("/usr/lib/firmware/snd.bin", "2");
+    let at = |name: &str| format!("{modules}/kernel/{name}.ko");
+    for listed in ["Module                  Size  Used by\nnet 16384 1 bus\n", "pci:v00001d2\n"] {
+        let hardware = Some(Options::hardware_of(listed));
+        let minified = system.minify(&Options { hardware, ..Options::default() });
+        let stay = [
+            &at("net"),
+            &at("bus"),
+            "/usr/lib/firmware/net/a.bin",
+            "/usr/lib/modules/6.1/modules.dep",
+        ];
+        check(&minified, &stay, &[&at("snd-usb"), "/usr/lib/firmware/snd.bin"]);
+        assert_eq!(rule(&minified, &at("snd-usb")), "kernel-modules");
+    }
+    let all = system.lean(&[]);
+    check(&all, &[&at("snd-usb"), "/usr/lib/firmware/snd.bin"], &[]);
+}
+
+#[test]
+fn safe_drops_what_can_matter_to_no_program() {
+    let system = System::new();
+    system
+        .file("/usr/share/man/man1/a.1.gz", "x")
+        .file("/usr/share/doc/a/README", "x")
+        .file("/usr/share/doc/a/copyright", "x")
+        .file("/usr/share/doc/a/example.conf", "x")
+        .link("/etc/example.conf", "../usr/share/doc/a/example.conf")
+        .file("/usr/lib/liba.a", "x")
+        .file("/usr/include/a.h", "x")
+        .file("/usr/share/locale/de/LC_MESSAGES/a.mo", "x")
+        .file("/var/cache/apt/pkgcache.bin", "x")
+        .file("/usr/bin/a", "x");
+    let safe = Options { level: Level::Safe, ..Options::default() };
+    let minified = system.minify(&safe);
+    check(
+        &minified,
+        &[
+            "/usr/bin/a",
+            "/usr/share/doc/a/copyright",
+            "/usr/share/locale/de/LC_MESSAGES/a.mo",
+            // A link that stays leads to it.
+            "/usr/share/doc/a/example.conf",
+            "/var/cache/apt",
+        ],
+        &[
+            "/usr/share/man/man1/a.1.gz",
+            "/usr/share/doc/a/README",
+            "/usr/lib/liba.a",
+            "/usr/include/a.h",
+            "/var/cache/apt/pkgcache.bin",
+            "/usr/share/man",
+        ],
+    );
+    system.file("/usr/bin/ld", "x");
+    check(&system.minify(&safe), &["/usr/lib/liba.a", "/usr/include/a.h"], &[]);
+}
+
+#[test]
+fn a_list_that_was_given_counts_at_every_level() {
+    let system = System::new();
+    for language in ["de", "fr", "pt", "pt_BR"] {
+        system.file(&format!("/usr/share/locale/{language}/LC_MESSAGES/a.mo"), "x");
+    }
+    let locales = Some(vec!["pt_BR".to_owned()]);
+    let minified = system.minify(&Options { level: Level::Safe, locales, ..Options::default() });
+    let at = |language: &str| format!("/usr/share/locale/{language}/LC_MESSAGES/a.mo");
+    check(&minified, &[&at("pt"), &at("pt_BR")], &[&at("de"), &at("fr")]);
+}
+
+#[test]
+fn patterns_keep_and_drop_and_keep_is_stronger() {
+    let system = System::new();
+    system
+        .script("/usr/bin/sh", "")
+        .script("/usr/bin/run", "tool")
+        .script("/usr/bin/tool", "deep")
+        .script("/usr/bin/deep", "")
+        .file("/usr/share/extra/a", "/usr/share/more/x")
+        .file("/usr/share/extra/b", "x")
+        .file("/usr/share/more/x", "x")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let mut options = rooted(&["run"]);
+    options.keep = Options::globs(&["/usr/share/extra/a".to_owned()]).unwrap();
+    options.drop =
+        Options::globs(&["/usr/bin/tool".to_owned(), "/usr/share/extra".to_owned()]).unwrap();
+    let minified = system.minify(&options);
+    // Nothing is followed from what was dropped, and what is kept has what it needs.
+    check(
+        &minified,
+        &["/usr/share/extra/a", "/usr/share/more/x"],
+        &["/usr/bin/tool", "/usr/bin/deep", "/usr/share/extra/b"],
+    );
+    assert_eq!(rule(&minified, "/usr/bin/tool"), "drop");
+}
+
+#[test]
+fn a_package_brings_its_configuration_and_licence_once_it_is_needed() {
+    let system = System::new();
+    for name in ["a", "b"] {
+        system
+            .script(&format!("/usr/bin/{name}"), "")
+            .file(&format!("/etc/{name}.conf"), "x")
+            .file(&format!("/usr/share/doc/{name}/copyright"), "x")
+            .file(&format!("/usr/share/{name}/data"), "x")
+            .file(
+                &format!("/var/lib/dpkg/info/{name}.list"),
+                format!("/.\n/etc/{name}.conf\n/bin/{name}\n/usr/share/{name}/data\n/usr/share/doc/{name}/copyright\n"),
+            );
+    }
+    system.script("/usr/bin/sh", "").file("/etc/mine", "x");
+    system.file(
+        "/var/lib/dpkg/status",
+        "Package: a\nArchitecture: all\n\nPackage: b\nArchitecture: all\n",
+    );
+    let minified = system.lean(&["a"]);
+    check(
+        &minified,
+        &["/etc/a.conf", "/usr/share/doc/a/copyright", "/etc/mine"],
+        &[
+            "/etc/b.conf",
+            "/usr/share/doc/b/copyright",
+            "/usr/bin/b",
+            "/usr/share/a/data",
+            "/usr/share/b/data",
+        ],
+    );
+    assert_eq!(minified.package(b"/usr/bin/a"), Some("a"));
+    let (before, after) = minified.by_package()[&Some("b")];
+    assert_eq!((before.files, after.files), (4, 0));
+}
+
+#[test]
+fn the_same_system_gives_the_same_answer() {
+    let system = System::new();
+    for index in 0..200 {
+        system.script(
+            &format!("/usr/bin/c{index}"),
+            &format!("c{} c{}", (index * 7) % 200, (index * 3) % 200),
+        );
+    }
+    system
+        .script("/usr/bin/sh", "")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let first = system.lean(&["c0"]);
+    for _ in 0..3 {
+        assert_eq!(system.lean(&["c0"]), first);
+    }
+}

@@ -30,7 +30,8 @@ fuzz_target!(|data: &[u8]| {
             stream
         }
         _ if mode & 16 != 0 => input.0.to_vec(),
-        _ => [&[SMALLEST.table_log2, SMALLEST.history_log2], input.0].concat(),
+        // Bit 7 of the first byte: few contexts.
+        _ => [&[SMALLEST.table_log2 | mode & 0x80, SMALLEST.history_log2], input.0].concat(),
     };
     let mut decoder = Decoder::new(&stream[..]);
     // The second object meets models that have seen something.

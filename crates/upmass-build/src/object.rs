@@ -1,6 +1,6 @@
 //! One new object as the streams that make it from its base.
 
-use upmass_delta::align::align;
+use upmass_delta::align::{align, align_quickly};
 use upmass_delta::find::{MAX_OLD, find_copies, similarity};
 use upmass_delta::patch::{Base, Buffered, Copied, Encoder, RawStreams};
 use upmass_delta::stream::estimate;
@@ -115,12 +115,14 @@ pub(crate) fn find_unpacked(
     new: ObjectId,
     base: Option<ObjectId>,
     mut members: Members,
+    effort: Effort,
 ) -> Result<Found> {
     let packed = read_start(old.store, new, MAX_FILE as usize)?;
     let new = expand(&packed, &members.new);
     let base = base.map(|base| old.expanded(base, &members.old)).transpose()?;
     let mut base_len = base.as_ref().map_or(0, |base| base.len() as u64);
-    let copies = base.as_ref().map_or(Vec::new(), |base| worthwhile_copies(base, &new, align));
+    let copies =
+        base.as_ref().map_or(Vec::new(), |base| worthwhile_copies(base, &new, search(effort)));
     if copies.is_empty() {
         members.old.clear();
         base_len = 0;
@@ -145,7 +147,7 @@ pub(crate) fn find_joined(
     };
     let new = expand(&packed, &members.new);
     let base = old.renamed(expand(&joined, &members.old));
-    let copies = worthwhile_copies(&base, &new, align);
+    let copies = worthwhile_copies(&base, &new, search(effort));
     let streams = (effort == Effort::Fast).then(|| {
         let mut encoder = Encoder::new();
         encoder.window(&new, &base, 0, &copies);
@@ -214,13 +216,10 @@ impl Part<'_> {
         };
         let shift = old_start + around.start as u64;
         let is_part = middle.len() <= FEW || old.len() as u64 > MAX_WHOLE_BASE;
-        let inner = match effort {
-            // Where only a part is searched, its place in a program is not known.
-            Effort::Small if !is_part && prefix == 0 && suffix == 0 => {
-                worthwhile_copies(&old[around], middle, align)
-            }
-            _ => worthwhile_copies(&old[around], middle, find_copies),
-        };
+        // Where only a part is searched, its place in a program is not known.
+        let is_whole = !is_part && prefix == 0 && suffix == 0;
+        let search = if is_whole { search(effort) } else { find_copies };
+        let inner = worthwhile_copies(&old[around], middle, search);
         copies.extend(inner.into_iter().map(|copy| Copied {
             new: copy.new + prefix as u64,
             old: copy.old + shift,
@@ -253,6 +252,15 @@ fn common_ends(old: &[u8], new: &[u8]) -> (usize, usize) {
     };
     let worth = |len: usize| if len >= MIN_END { len } else { 0 };
     (worth(prefix), worth(suffix))
+}
+
+/// How copies are looked for.
+fn search(effort: Effort) -> fn(&[u8], &[u8]) -> Vec<Copied> {
+    match effort {
+        Effort::Small => align,
+        Effort::Balanced => align_quickly,
+        Effort::Fast => find_copies,
+    }
 }
 
 /// The first bytes of an object.

@@ -22,7 +22,12 @@ pub(crate) struct Segment {
     pub(crate) program: Vec<u8>,
     pub(crate) tree: Vec<u8>,
     pub(crate) hashes: Vec<u8>,
-    content: Content,
+    /// For coder 1, where that may be taken.
+    streams: Option<RawStreams>,
+    /// For coder 2: what to encode, one after the other.
+    objects: Vec<Object>,
+    /// The room that the device has for a decoder of coder 2 and for packers.
+    room: Room,
     /// Recipes of members that the program has named.
     recipes: Vec<Recipe>,
     /// Most that packing members takes of memory, and their plain content of space, in bytes.
@@ -30,16 +35,10 @@ pub(crate) struct Segment {
     scratch: u64,
     /// What packing and unpacking them needs.
     codecs: Codecs,
-    /// Lengths of all streams that a decoder has used up at growing points of its work; of
-    /// coder 2 the third is the number of objects.
+    /// Lengths of all streams that a decoder of coder 1 has used up at growing points of its work.
     demand: Vec<[u64; STREAMS]>,
-}
-
-pub(crate) enum Content {
-    /// Coder 1: streams without compression.
-    Streams(RawStreams),
-    /// Coder 2: what to encode, one after the other, and the room that the device has for it.
-    Objects(Vec<Object>, Room),
+    /// The same of coder 2, where the number of objects stands for the copy stream.
+    demand_by_object: Vec<[u64; STREAMS]>,
 }
 
 /// What coder 2 encodes.
@@ -77,17 +76,21 @@ pub(crate) struct EncodedSegment {
 }
 
 impl Segment {
-    pub(crate) fn new(content: Content) -> Self {
+    /// An empty segment, for coder 2 or for either.
+    pub(crate) fn new(room: Room, may_be_coder_1: bool) -> Self {
         Self {
             program: Vec::new(),
             tree: Vec::new(),
             hashes: Vec::new(),
-            content,
+            streams: may_be_coder_1.then(RawStreams::default),
+            objects: Vec::new(),
+            room,
             recipes: Vec::new(),
             packer: 0,
             scratch: 0,
             codecs: Codecs::NONE,
             demand: Vec::new(),
+            demand_by_object: Vec::new(),
         }
     }
 
@@ -109,31 +112,28 @@ impl Segment {
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
         let hashes = self.hashes.len() as u64;
         self.scratch = self.scratch.max(found.scratch);
-        match (&mut self.content, found.streams) {
-            (Content::Streams(streams), Some(next)) => {
-                let before = streams.lengths();
-                self.demand.extend(next.marks.iter().map(|mark| {
-                    let [copy, residue, literal] = std::array::from_fn(|i| before[i] + mark[i]);
-                    [program, tree, copy, residue, literal, hashes]
-                }));
-                streams.append(&next);
-            }
-            (Content::Objects(objects, _), _) => {
-                objects.push(Object { base, new, copies: found.copies });
-                self.demand.push([program, tree, objects.len() as u64, 0, 0, hashes]);
-            }
-            (Content::Streams(_), None) => unreachable!("coder 1 finds streams"),
+        if let Some(streams) = &mut self.streams {
+            let next = found.streams.expect("streams are made where coder 1 may be taken");
+            let before = streams.lengths();
+            self.demand.extend(next.marks.iter().map(|mark| {
+                let [copy, residue, literal] = std::array::from_fn(|i| before[i] + mark[i]);
+                [program, tree, copy, residue, literal, hashes]
+            }));
+            streams.append(&next);
         }
+        self.objects.push(Object { base, new, copies: found.copies });
+        self.demand_by_object.push([program, tree, self.objects.len() as u64, 0, 0, hashes]);
     }
 
     /// Says that a decoder uses all of the tree stream now.
     pub(crate) fn use_trees(&mut self) {
-        let [copy, residue, literal] = match &self.content {
-            Content::Streams(streams) => streams.lengths(),
-            Content::Objects(objects, _) => [objects.len() as u64, 0, 0],
-        };
         let (program, tree) = (self.program.len() as u64, self.tree.len() as u64);
-        self.demand.push([program, tree, copy, residue, literal, self.hashes.len() as u64]);
+        let hashes = self.hashes.len() as u64;
+        if let Some(streams) = &self.streams {
+            let [copy, residue, literal] = streams.lengths();
+            self.demand.push([program, tree, copy, residue, literal, hashes]);
+        }
+        self.demand_by_object.push([program, tree, self.objects.len() as u64, 0, 0, hashes]);
     }
 
     /// Ends the segment and compresses its streams. Objects are read from the store.
@@ -142,25 +142,11 @@ impl Segment {
         let front = [(Stream::Program, &self.program), (Stream::Tree, &self.tree)];
         let mut encoded: Vec<EncodedStream> =
             front.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
-        let (coder, rest, spent) = match self.content {
-            Content::Streams(RawStreams { copy, residue, literal, .. }) => {
-                let rest =
-                    [(Stream::Copy, copy), (Stream::Residue, residue), (Stream::Literal, literal)];
-                let rest: Vec<EncodedStream> =
-                    rest.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
-                (CODER_LZMA, rest, Vec::new())
-            }
-            Content::Objects(objects, room) => {
-                let sizes = room.sizes(self.packer);
-                let (stream, spent) = encode_objects(old, &objects, sizes)?;
-                (CODER_MODEL, vec![stream], spent)
-            }
-        };
+        let (coder, demand, rest, spent) = self.cheapest(old)?;
         encoded.extend(rest);
         encoded.resize_with(Stream::Hash as usize, || stream::encode(Stream::Literal, &[]));
         encoded.push(stream::encode(Stream::Hash, &self.hashes));
-        let demand: Vec<[u64; STREAMS]> = self
-            .demand
+        let demand: Vec<[u64; STREAMS]> = demand
             .iter()
             .map(|point| {
                 std::array::from_fn(|i| match (point[i], encoded.get(i)) {
@@ -186,7 +172,47 @@ impl Segment {
         let Self { scratch, codecs, .. } = self;
         Ok(EncodedSegment { bytes, streams, memory, scratch, codecs, spent })
     }
+
+    /// All content by the coder that is to be taken, with its demand.
+    #[allow(clippy::type_complexity, reason = "what a coder makes, for one caller")]
+    fn cheapest(
+        &self,
+        old: OldObjects<'_>,
+    ) -> Result<(u8, &[[u64; STREAMS]], Vec<EncodedStream>, Vec<(Section, f64)>)> {
+        let by_model = || -> Result<_> {
+            let (stream, spent) = encode_objects(old, &self.objects, self.room.sizes(self.packer))?;
+            Ok((CODER_MODEL, &self.demand_by_object[..], vec![stream], spent))
+        };
+        let Some(RawStreams { copy, residue, literal, .. }) = &self.streams else {
+            return by_model();
+        };
+        let parts = [(Stream::Copy, copy), (Stream::Residue, residue), (Stream::Literal, literal)];
+        let parts: Vec<EncodedStream> =
+            parts.par_iter().map(|(stream, bytes)| stream::encode(*stream, bytes)).collect();
+        let len = |streams: &[EncodedStream]| streams.iter().map(|s| s.bytes.len()).sum::<usize>();
+        let streams_len = len(&parts);
+        let copies = self.objects.iter().flat_map(|object| &object.copies);
+        let made = copies.map(|copy| copy.len).sum::<u64>() + literal.len() as u64;
+        let is_quick = streams_len <= FEW_BYTES && made <= LITTLE;
+        if is_quick || copy.len() * FRAGMENTED > streams_len {
+            let modelled = by_model()?;
+            let most = if is_quick { 10 } else { WORTH_TENTHS };
+            if len(&modelled.2) * 10 < streams_len * most {
+                return Ok(modelled);
+            }
+        }
+        Ok((CODER_LZMA, &self.demand, parts, Vec::new()))
+    }
 }
+
+/// With so few bytes, which make no more than so much, it does not matter which decoder is faster.
+const FEW_BYTES: usize = 4096;
+const LITTLE: u64 = 4 << 20;
+/// Content is in very many pieces, as text that was written anew, when the copy stream before
+/// compression times this is more than all streams compressed.
+const FRAGMENTED: usize = 2;
+/// Coder 2 is taken in place of coder 1, which is faster, where it needs at most so many tenths.
+const WORTH_TENTHS: usize = 8;
 
 /// Encodes all objects of a segment with coder 2. Marks of the stream count objects.
 fn encode_objects(

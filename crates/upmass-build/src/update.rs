@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use upmass_delta::Section;
 use upmass_delta::find::find_copies;
+use upmass_delta::modelled::Contexts;
 use upmass_delta::patch::Encoder;
-use upmass_delta::patch::RawStreams;
 use upmass_delta::rename::Renamer;
 use upmass_format::payload::{Later, Part, STREAMS, Step, TreeSource};
 use upmass_format::release::Release;
@@ -28,7 +28,7 @@ use crate::old::OldTrees;
 use crate::partners::Partners;
 use crate::renamed::OldObjects;
 use crate::room::{FIXED_KIB, Room};
-use crate::segment::{Content, EncodedSegment, Segment, Source};
+use crate::segment::{EncodedSegment, Segment, Source};
 use crate::{BuildError, Result};
 
 /// Notes, directories and the release itself on a device, in KiB.
@@ -42,7 +42,11 @@ pub enum Effort {
     /// As few bytes as can be: coder 2.
     #[default]
     Small,
-    /// Fast to apply: coder 1.
+    /// Somewhat more bytes in a fraction of the time, here and on the device: coder 2 with few
+    /// contexts, and a simpler search.
+    Balanced,
+    /// Fastest to apply: coder 1. Coder 2 with few contexts where little is to be done, or where
+    /// it makes much less of text.
     Fast,
 }
 
@@ -66,22 +70,23 @@ pub struct Options {
 
 impl Options {
     fn room(&self) -> Room {
-        Room(self.device_memory)
+        let contexts = match self.effort {
+            Effort::Small => Contexts::Many,
+            Effort::Balanced | Effort::Fast => Contexts::Few,
+        };
+        Room { memory: self.device_memory, contexts }
     }
 
     /// What unpacking members may need beside a decoder of the usual size; `None` where they stay
     /// packed.
     fn unpacking(&self) -> Option<Allowed> {
         let allowed = Allowed { memory: self.room().ample(), codecs: self.device_codecs };
-        (self.effort == Effort::Small).then_some(allowed)
+        (self.effort != Effort::Fast).then_some(allowed)
     }
 
-    /// An empty segment's content.
-    fn content(&self) -> Content {
-        match self.effort {
-            Effort::Small => Content::Objects(Vec::new(), self.room()),
-            Effort::Fast => Content::Streams(RawStreams::default()),
-        }
+    /// An empty segment.
+    fn segment(&self) -> Segment {
+        Segment::new(self.room(), self.effort == Effort::Fast)
     }
 }
 
@@ -147,7 +152,7 @@ pub struct Summary {
     pub renamed_bytes: u64,
     /// Compressed bytes of each stream.
     pub streams: [u64; STREAMS],
-    /// With [`Effort::Small`]: what the bytes of the copy stream are spent on.
+    /// Of coder 2: what the bytes of the copy stream are spent on.
     pub spent: Vec<(Section, f64)>,
 }
 
@@ -239,7 +244,7 @@ pub fn build_payload(
         None => OldTrees::default(),
     };
 
-    let mut first = Segment::new(options.content());
+    let mut first = options.segment();
     partners.renames.put(&mut first.program, &mut first.hashes);
     put_skeleton(&mut first, options.effort, partners.skeleton.clone(), target, &new)?;
     let mut diff = TreeDiff::new(&old_trees);
@@ -271,7 +276,7 @@ pub fn build_payload(
     for groups in work.groups().chunks(rayon::current_num_threads()) {
         let mut segments = Vec::new();
         for group in groups {
-            let mut segment = first.take().unwrap_or_else(|| Segment::new(options.content()));
+            let mut segment = first.take().unwrap_or_else(|| options.segment());
             work.encode_group(group.clone(), &old_trees, &mut segment, &mut summary)?;
             segments.push(segment);
         }
@@ -476,7 +481,7 @@ impl Work<'_> {
                 let old = base.map(|base| expanded_len(base.size, &members.old));
                 let new_len = expanded_len(new.size, &members.new);
                 let _share = budget.take(object::memory_for(new_len, old));
-                object::find_unpacked(self.old, new.id, from, members)?
+                object::find_unpacked(self.old, new.id, from, members, self.options.effort)?
             }
         };
         let base = base.filter(|_| !found.copies.is_empty());

@@ -1,9 +1,9 @@
-//! `model_size OLD NEW`: how many bytes a patch of coder 2 takes, and for what.
+//! `model_size OLD NEW [few]`: how many bytes a patch of coder 2 takes, and for what.
 
 use std::time::Instant;
 
 use upmass_delta::align::{align, ways};
-use upmass_delta::modelled::{Decoder, Encoder, Kind};
+use upmass_delta::modelled::{Contexts, Decoder, Encoder, Kind, Sizes};
 
 fn main() {
     let mut paths = std::env::args_os().skip(1);
@@ -18,7 +18,11 @@ fn main() {
     let operations = &ways[0];
     let literal: u64 = operations.iter().filter(|o| o.kind == Kind::Literal).map(|o| o.len).sum();
     let start = Instant::now();
-    let mut encoder = Encoder::new();
+    let mut sizes = Sizes::USUAL;
+    if std::env::args_os().nth(3).is_some_and(|word| word == "few") {
+        sizes.contexts = Contexts::Few;
+    }
+    let mut encoder = Encoder::with_sizes(sizes);
     encoder.cheapest(&&old[..], &&new[..], &ways).expect("encodes");
     let spent = encoder.spent();
     let coded = encoder.finish();

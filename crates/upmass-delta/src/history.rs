@@ -33,7 +33,7 @@ pub(crate) struct History {
     ring: Vec<u8>,
     position: u64,
     recent: u64,
-    places: Vec<u32>,
+    places: Vec<[u32; WAYS]>,
     /// The place that agreed longest.
     first: Follower,
     /// A place that agreed until something else was there instead.
@@ -47,35 +47,40 @@ impl History {
             ring: vec![0; 1 << log2],
             position: 0,
             recent: 0,
-            places: vec![0; WAYS << (log2 - PER_HASH_LOG2)],
+            places: vec![[0; WAYS]; 1 << (log2 - PER_HASH_LOG2)],
             first: Follower::default(),
             second: Follower::default(),
         }
     }
 
     /// The byte `distance` before the end; 1 is the last one.
+    #[inline]
     pub(crate) fn back(&self, distance: u64) -> u8 {
         self.ring[(self.position.wrapping_sub(distance) as usize) & self.mask()]
     }
 
+    #[inline]
     fn mask(&self) -> usize {
         self.ring.len() - 1
     }
 
+    #[inline]
     fn at(&self, place: u64) -> u8 {
         self.ring[place as usize & self.mask()]
     }
 
     /// The last eight bytes, the last one lowest.
+    #[inline]
     pub(crate) fn recent(&self) -> u64 {
         self.recent
     }
 
     /// Where places with the hash of the end begin.
+    #[inline]
     fn slot(&self) -> usize {
         let end = self.recent << (64 - 8 * LEAST);
-        let hashes = (self.places.len() / WAYS).ilog2();
-        (end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - hashes)) as usize * WAYS
+        let hashes = self.places.len().ilog2();
+        (end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - hashes)) as usize
     }
 
     /// Appends one byte and looks for what may follow.
@@ -125,7 +130,7 @@ impl History {
     /// The place that agrees longest with the end, the last of several.
     fn longest(&self) -> Follower {
         let mut best = Follower::default();
-        for low in &self.places[self.slot()..][..WAYS] {
+        for low in &self.places[self.slot()] {
             let place = self.candidate(*low);
             let agree = (1..=COMPARED)
                 .take_while(|d| place >= *d && self.at(place - d) == self.back(*d))
@@ -138,12 +143,14 @@ impl History {
     }
 
     /// Remembers that what comes next is behind the end.
+    #[inline]
     fn remember(&mut self) {
         let slot = self.slot();
-        self.places.copy_within(slot..slot + WAYS - 1, slot + 1);
-        self.places[slot] = self.position as u32;
+        let [first, second, third, _] = self.places[slot];
+        self.places[slot] = [self.position as u32, first, second, third];
     }
 
+    #[inline]
     fn append(&mut self, byte: u8) {
         let mask = self.mask();
         self.ring[self.position as usize & mask] = byte;
@@ -164,11 +171,32 @@ impl History {
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.first.length = 0;
         self.second.length = 0;
-        for byte in bytes {
-            self.append(*byte);
+        let mut rest = bytes;
+        // To the first place that is remembered, and from there on from one to the next.
+        while !rest.is_empty() {
+            let len = (SPARSE - self.position % SPARSE).min(rest.len() as u64) as usize;
+            let (piece, after) = rest.split_at(len);
+            let start = self.position as usize & self.mask();
+            // A ring holds a whole number of such pieces, so none goes over its end.
+            self.ring[start..start + len].copy_from_slice(piece);
+            let recent = piece.iter().fold(self.recent, |recent, b| recent << 8 | u64::from(*b));
+            self.recent = recent;
+            self.position += len as u64;
             if self.position.is_multiple_of(SPARSE) && self.position > 8 {
                 self.remember();
             }
+            rest = after;
+        }
+    }
+
+    /// Appends a byte of a copy.
+    #[inline]
+    pub(crate) fn copied(&mut self, byte: u8) {
+        self.first.length = 0;
+        self.second.length = 0;
+        self.append(byte);
+        if self.position.is_multiple_of(SPARSE) && self.position > 8 {
+            self.remember();
         }
     }
 

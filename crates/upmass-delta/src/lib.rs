@@ -22,6 +22,8 @@ pub mod modelled;
 mod named;
 pub mod patch;
 pub mod rename;
+#[cfg(feature = "encoder")]
+mod rough;
 pub mod stream;
 
 pub use coder::{CODER_LZMA, CODER_MODEL};

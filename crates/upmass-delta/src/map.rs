@@ -15,6 +15,9 @@ pub(crate) struct Map {
     moved: Vec<Moved>,
     /// Whether every copy goes where it was.
     is_still: bool,
+    /// For each `1 << shift` bytes of the old content: how many copies begin before them.
+    starts: Vec<u32>,
+    shift: u32,
     last: std::cell::Cell<usize>,
 }
 
@@ -25,7 +28,16 @@ impl Map {
             copies.map(|(old, new, len)| Moved { old, end: old + len, new }).collect();
         moved.sort_unstable();
         let is_still = moved.iter().all(|m| m.old == m.new);
-        Self { moved, is_still, last: Default::default() }
+        let (starts, shift) = index(&moved);
+        Self { moved, is_still, starts, shift, last: Default::default() }
+    }
+
+    /// How many copies begin at this place or before.
+    fn next(&self, old: u64) -> usize {
+        let Some(last) = self.starts.len().checked_sub(2) else { return 0 };
+        let at = usize::try_from(old >> self.shift).map_or(last, |at| at.min(last));
+        let (from, to) = (self.starts[at] as usize, self.starts[at + 1] as usize);
+        from + self.moved[from..to].partition_point(|m| m.old <= old)
     }
 
     /// Whether every copy goes where it was.
@@ -43,7 +55,7 @@ impl Map {
         {
             return shifted(m);
         }
-        let next = self.moved.partition_point(|m| m.old <= old);
+        let next = self.next(old);
         let before = next.checked_sub(1).map(|index| self.moved[index]);
         match (before, self.moved.get(next)) {
             (Some(m), _) if old < m.end => {
@@ -61,4 +73,23 @@ impl Map {
             (None, None) => old,
         }
     }
+}
+
+/// Cuts the old content into as many equal parts as there are copies, or fewer, and counts the copies
+/// that begin before each part, and all.
+fn index(moved: &[Moved]) -> (Vec<u32>, u32) {
+    let Some(last) = moved.last() else { return Default::default() };
+    let mut shift = 0;
+    while (last.old >> shift) as u128 >= moved.len() as u128 {
+        shift += 1;
+    }
+    let parts = (last.old >> shift) as usize + 1;
+    let mut starts = vec![0; parts + 1];
+    for m in moved {
+        starts[(m.old >> shift) as usize + 1] += 1;
+    }
+    for part in 1..starts.len() {
+        starts[part] += starts[part - 1];
+    }
+    (starts, shift)
 }

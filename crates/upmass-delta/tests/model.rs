@@ -10,7 +10,7 @@ use program::{MACHINES, Machine, Plan, versions};
 use proptest::prelude::*;
 use upmass_delta::align::{align, operations, ways};
 use upmass_delta::find::find_copies;
-use upmass_delta::modelled::{Decoder, Encoder, Kind, Operation, Sizes};
+use upmass_delta::modelled::{Contexts, Decoder, Encoder, Kind, Operation, Sizes};
 use upmass_delta::patch::Copied;
 use upmass_delta::stream::encode;
 use upmass_delta::{DeltaError, Result};
@@ -18,11 +18,18 @@ use upmass_format::ObjectHasher;
 use upmass_format::payload::Stream;
 
 /// A decoder that remembers little.
-const SMALLEST: Sizes = Sizes { table_log2: 16, history_log2: 16 };
+const SMALLEST: Sizes = Sizes { table_log2: 16, history_log2: 16, contexts: Contexts::Many };
+
+/// The same, with few contexts.
+const FEW: Sizes = Sizes { contexts: Contexts::Few, ..SMALLEST };
 
 /// The stream for one object with these operations.
 fn encoded(old: &[u8], new: &[u8], operations: &[Operation]) -> Vec<u8> {
-    let mut encoder = Encoder::with_sizes(SMALLEST);
+    encoded_with(SMALLEST, old, new, operations)
+}
+
+fn encoded_with(sizes: Sizes, old: &[u8], new: &[u8], operations: &[Operation]) -> Vec<u8> {
+    let mut encoder = Encoder::with_sizes(sizes);
     encoder.object(&old, &new, operations).unwrap();
     encoder.finish()
 }
@@ -131,19 +138,23 @@ fn text_is_smaller_than_with_lzma() {
 /// The digests of streams: the same bytes from every build, on every machine.
 #[test]
 fn streams_are_the_same_everywhere() {
-    let golden = |old: &[u8], new: &[u8]| {
-        let stream = patch(old, new);
-        format!("{} {}", stream.len(), ObjectHasher::hash(&stream))
+    let mut found = Vec::new();
+    let mut golden = |old: &[u8], new: &[u8]| {
+        let operations = operations(&align(old, new), &new).unwrap();
+        for sizes in [SMALLEST, FEW] {
+            let stream = encoded_with(sizes, old, new, &operations);
+            assert!(decoded(old, &stream, new.len()).unwrap() == new);
+            found.push(format!("{} {}", stream.len(), ObjectHasher::hash(&stream)));
+        }
     };
-    let mut found: Vec<String> = MACHINES
-        .iter()
-        .map(|machine| versions(*machine, 120))
-        .map(|(old, new)| golden(&old, &new))
-        .collect();
+    for machine in MACHINES {
+        let (old, new) = versions(machine, 120);
+        golden(&old, &new);
+    }
     let (old, mut new) = (Noise::new(5).words(20_000), Noise::new(5).words(20_000));
     new.splice(7000..7100, Noise::new(6).words(900));
-    found.push(golden(&old, &new));
-    found.push(golden(b"", &Noise::new(8).words(5000)));
+    golden(&old, &new);
+    golden(b"", &Noise::new(8).words(5000));
     let expected: Vec<&str> = include_str!("vectors/model.txt").lines().collect();
     assert_eq!(found, expected);
 }
@@ -152,6 +163,8 @@ fn streams_are_the_same_everywhere() {
 fn a_stream_that_is_cut_or_changed_is_refused_or_makes_something_else() {
     let (old, new) = versions(Machine::A64, 12);
     is_refused_or_other(&old, &new, &patch(&old, &new));
+    let found = operations(&align(&old, &new), &&new[..]).unwrap();
+    is_refused_or_other(&old, &new, &encoded_with(FEW, &old, &new, &found));
     let (old, new) = (Noise::new(10).words(400), Noise::new(10).words(300));
     let recall = Operation { kind: Kind::Recall(20), len: 380 };
     let literal = Operation { kind: Kind::Literal, len: 300 };
@@ -175,8 +188,8 @@ fn is_refused_or_other(old: &[u8], new: &[u8], stream: &[u8]) {
 
 #[test]
 fn what_a_decoder_remembers_has_limits() {
-    for log2 in [0, 15, 25, 255] {
-        for head in [[log2, 16], [16, log2]] {
+    for log2 in [0, 15, 25, 127] {
+        for head in [[log2, 16], [log2 | 0x80, 16], [16, log2], [16, log2 | 0x80]] {
             let stream = [&head[..], &[0; 4]].concat();
             let result = decoded(b"old", &stream, 3);
             assert!(matches!(result, Err(DeltaError::Format(_))), "{head:?}: {result:?}");
@@ -188,12 +201,15 @@ fn what_a_decoder_remembers_has_limits() {
 
 #[test]
 fn the_sizes_fit_into_the_memory_that_there_is() {
-    assert_eq!(Sizes::within(u64::MAX), Sizes::USUAL);
-    assert!(Sizes::USUAL.memory() <= 18 << 20);
-    for mib in 9..18 {
-        assert!(Sizes::within(mib << 20).memory() <= mib << 20, "{mib} MiB");
+    for contexts in [Contexts::Many, Contexts::Few] {
+        assert_eq!(Sizes::within(u64::MAX, contexts), Sizes { contexts, ..Sizes::USUAL });
+        for mib in 4..18 {
+            assert!(Sizes::within(mib << 20, contexts).memory() <= mib << 20, "{mib} MiB");
+        }
+        assert_eq!(Sizes::within(0, contexts), FEW);
     }
-    assert_eq!(Sizes::within(0), SMALLEST);
+    assert!(Sizes::USUAL.memory() <= 18 << 20);
+    assert_eq!(Sizes::within(6 << 20, Contexts::Many).contexts, Contexts::Many);
 }
 
 /// A long text of chapters.

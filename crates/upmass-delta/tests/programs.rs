@@ -16,13 +16,13 @@ use proptest::prelude::*;
 use types::{described, structures};
 use upmass_delta::align::{align, operations};
 use upmass_delta::find::find_copies;
-use upmass_delta::modelled::{Decoder, Encoder, Operation, Sizes};
+use upmass_delta::modelled::{Contexts, Decoder, Encoder, Operation, Sizes};
 
-/// A decoder that remembers little.
-const SMALLEST: Sizes = Sizes { table_log2: 16, history_log2: 16 };
+/// A decoder that remembers little, but all targets of these programs.
+const ENOUGH: Sizes = Sizes { table_log2: 20, history_log2: 16, contexts: Contexts::Many };
 
 fn with_operations(old: &[u8], new: &[u8], operations: &[Operation]) -> usize {
-    let mut encoder = Encoder::with_sizes(SMALLEST);
+    let mut encoder = Encoder::with_sizes(ENOUGH);
     encoder.object(&old, &new, operations).unwrap();
     let stream = encoder.finish();
     let mut made = Vec::new();
@@ -113,7 +113,7 @@ fn what_one_object_teaches_of_types_is_known_in_the_next() {
     let (before, after) = structures(300);
     let (old, new) = (described(3, 0, &before), described(3, 0, &after));
     let operations = operations(&align(&old, &new), &&new[..]).unwrap();
-    let mut encoder = Encoder::with_sizes(SMALLEST);
+    let mut encoder = Encoder::with_sizes(ENOUGH);
     let mut sizes = [0; 2];
     for size in &mut sizes {
         let before = encoder.spent().iter().map(|(_, bytes)| bytes).sum::<f64>();

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use common::markdown::Spec;
 use common::{Noise, execute, segment_of, streams};
-use upmass_delta::modelled::{self, Kind, Operation, SIZES_LOG2, Sizes};
+use upmass_delta::modelled::{self, Contexts, Kind, Operation, SIZES_LOG2, Sizes};
 use upmass_delta::patch::Copied;
 use upmass_delta::stream::{
     MIN_DICTIONARY_LOG2, SLACK, StreamDecoder, encode, max_dictionary_log2,
@@ -99,7 +99,7 @@ fn kinds_of_operations() {
 }
 
 /// The code of coder 2, whose constants nobody else needs.
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 16] = [
     ("modelled", include_str!("../src/modelled/mod.rs")),
     ("content", include_str!("../src/modelled/content.rs")),
     ("models", include_str!("../src/modelled/models.rs")),
@@ -114,6 +114,8 @@ const SOURCES: [(&str, &str); 14] = [
     ("bits", include_str!("../src/model/bits.rs")),
     ("bytes", include_str!("../src/model/bytes.rs")),
     ("range", include_str!("../src/model/range.rs")),
+    ("light", include_str!("../src/model/light.rs")),
+    ("decoder", include_str!("../src/modelled/decoder.rs")),
 ];
 
 /// The value of a constant that is a number, or a number shifted by another.
@@ -144,12 +146,15 @@ fn limits_of_coder_2() {
 #[test]
 fn constants_of_coder_2() {
     let names = [
-        ("operations of a window", "modelled::MAX_OPERATIONS"),
         ("content of a window, bytes", "modelled::WINDOW"),
         ("chunk, bytes", "modelled::CHUNK"),
         ("block, bytes", "content::BLOCK"),
         ("longest front, bytes", "made::LONGEST_FRONT"),
-        ("learned targets, as a power of two", "learned::LEARNED_LOG2"),
+        (
+            "operations of a window and learned targets, at most, as a power of two",
+            "decoder::MOST_LOG2",
+        ),
+        ("by so much less than the table, as a power of two", "decoder::BELOW_LOG2"),
         ("kinds of fields", "field::KINDS"),
         ("tokens of a lot, as a power of two", "learned::NEAR_LOG2"),
         ("lots", "learned::LOTS"),
@@ -168,6 +173,7 @@ fn constants_of_coder_2() {
         ("record of unwind information, bytes", "scan::RECORD"),
         ("between known starts", "scan::STEP"),
         ("contexts of a byte", "bytes::CONTEXTS"),
+        ("contexts of a byte, few", "light::LIGHT_CONTEXTS"),
         ("cells in a group", "bytes::GROUP"),
         ("cells of worth", "bytes::WORTH"),
         ("modelled bits of a number", "bits::MODELLED"),
@@ -236,6 +242,7 @@ fn worked_example_of_coder_2() {
     let mut encoder = modelled::Encoder::with_sizes(Sizes {
         table_log2: SIZES_LOG2.0,
         history_log2: SIZES_LOG2.0,
+        contexts: Contexts::Many,
     });
     encoder.object(&base, &new, &operations).unwrap();
     MODEL.check_example("Worked example", &encoder.finish());

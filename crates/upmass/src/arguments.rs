@@ -210,7 +210,7 @@ pub struct Update {
 /// How an update or a patch is built.
 #[derive(Debug, Args)]
 pub struct BuildArguments {
-    /// What is dearer: bytes (small), or time on the device (fast)
+    /// What is dearer: bytes (small), or time (fast)
     #[arg(long, value_enum, default_value_t)]
     pub effort: EffortArgument,
     /// Show what the bytes are spent on
@@ -534,7 +534,9 @@ pub enum EffortArgument {
     /// As few bytes as can be
     #[default]
     Small,
-    /// Fast to apply, up to twice the bytes
+    /// Some 5 to 20 % more bytes of programs, in less time on both sides
+    Balanced,
+    /// Fastest to apply, two to four times the bytes of programs
     Fast,
 }
 
@@ -542,6 +544,7 @@ impl From<EffortArgument> for Effort {
     fn from(argument: EffortArgument) -> Self {
         match argument {
             EffortArgument::Small => Self::Small,
+            EffortArgument::Balanced => Self::Balanced,
             EffortArgument::Fast => Self::Fast,
         }
     }

@@ -133,9 +133,16 @@ pub fn explain(summary: &Summary, total: u64) -> Outcome {
         };
         row(*count as u64, what);
     }
-    if summary.spent.is_empty() {
+    // The copy stream of a segment of coder 2 is what was listed above; the others are of coder 1.
+    let listed = summary.spent.iter().map(|(_, count)| *count).sum::<f64>() as u64;
+    let of_coder_1 = |stream: Stream| match stream {
+        Stream::Copy => summary.streams[stream as usize].saturating_sub(listed),
+        _ => summary.streams[stream as usize],
+    };
+    let is_any = of_coder_1(Stream::Residue) + of_coder_1(Stream::Literal) > 0;
+    if summary.spent.is_empty() || is_any {
         for stream in [Stream::Copy, Stream::Residue, Stream::Literal] {
-            row(summary.streams[stream as usize], stream.word());
+            row(of_coder_1(stream), stream.word());
         }
     }
     table(&rows)

@@ -283,7 +283,7 @@ fn an_interrupted_command_leaves_nothing() {
 
 #[test]
 fn what_the_bytes_are_spent_on_adds_up() {
-    for effort in ["small", "fast"] {
+    for effort in ["small", "balanced", "fast"] {
         let place = Place::new();
         ordinary(&place.path("old"), 1);
         ordinary(&place.path("new"), 2);

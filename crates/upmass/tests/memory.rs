@@ -46,6 +46,33 @@ fn applying_a_change_of_a_gibibyte_stays_below_32_mib() {
 }
 
 #[test]
+fn a_device_with_12_mib_gets_updates_that_need_no_more() {
+    let place = Place::new();
+    for version in [1u64, 2] {
+        let root = place.path(&version.to_string());
+        fs::create_dir(&root).unwrap();
+        let mut content = noise(1, 3 << 20);
+        for at in (0..content.len()).step_by(100_000) {
+            content[at] = version as u8;
+        }
+        content.extend(noise(version, 100_000));
+        fs::write(root.join("file"), content).unwrap();
+    }
+    place.release("host", "one", 1, "1");
+    place.release("device", "one", 1, "1");
+    place.release("host", "two", 2, "2");
+    let key = ["--key", "keys/test.key", "--device-memory", "12"];
+    let mut update = vec!["update", "one", "two", "-o", "u.upm", "--store", "host"];
+    update.extend(key);
+    place.succeed(&update);
+    // A decoder of 4 MiB, program and buffers, and one frame.
+    assert!(header_kib(&place) <= (12 << 10) + 64, "the header says {} KiB", header_kib(&place));
+    let peak = peak_kib(&place, &["apply", "u.upm", "--store", "device", "--trust", "keys"]);
+    println!("apply: {peak} KiB, header says {}", header_kib(&place));
+    assert!(peak <= header_kib(&place), "the header promises less than {peak} KiB");
+}
+
+#[test]
 fn applying_a_tree_of_many_entries_stays_below_32_mib() {
     let place = Place::new();
     for version in [1u64, 2] {

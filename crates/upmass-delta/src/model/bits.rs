@@ -26,10 +26,12 @@ pub(crate) struct Counter {
 impl Counter {
     pub(crate) const NEW: Counter = Counter { one: 1 << 15, seen: 0 };
 
+    #[inline]
     pub(crate) fn probability(&self) -> u32 {
         u32::from(self.one).clamp(16, 65520)
     }
 
+    #[inline]
     pub(crate) fn update(&mut self, bit: bool) {
         const RATES: [i32; 128] = rates();
         let rate = i64::from(RATES[usize::from(self.seen)]);
@@ -39,6 +41,7 @@ impl Counter {
         self.seen = (self.seen + 1).min((1 << SLOWEST) - 2);
     }
 
+    #[inline]
     pub(crate) fn code<C: Coding>(&mut self, coding: &mut C, bit: bool) -> bool {
         let bit = coding.bit(self.probability(), bit);
         self.update(bit);

@@ -30,6 +30,7 @@ const SQUASH: [u16; 193] = [
 ];
 
 /// The probability of a logit: 1 to 65535.
+#[inline]
 pub(crate) fn squash(logit: i32) -> u32 {
     let from_start = logit.clamp(-MAX_LOGIT, MAX_LOGIT - 1) + MAX_LOGIT;
     let (index, part) = ((from_start >> 5) as usize, from_start & 31);
@@ -42,6 +43,7 @@ pub(crate) struct Stretch([i16; 4096]);
 
 impl Stretch {
     /// The logit of a probability of 16 bits.
+    #[inline]
     pub(crate) fn of(&self, probability: u32) -> i32 {
         i32::from(self.0[(probability >> 4) as usize & 4095])
     }

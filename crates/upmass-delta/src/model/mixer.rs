@@ -21,12 +21,14 @@ impl<const N: usize> Mixer<N> {
     }
 
     /// The logit that the inputs make together.
+    #[inline]
     pub(crate) fn mix(&self, set: usize, inputs: &[i32; N]) -> i32 {
         let products = self.weights[set].iter().zip(inputs).map(|(w, x)| (w * x) >> 4);
         (products.sum::<i32>() >> 12).clamp(-MAX_LOGIT, MAX_LOGIT)
     }
 
     /// Learns from the bit; `logit` is what [`Self::mix`] gave.
+    #[inline]
     pub(crate) fn update(&mut self, set: usize, inputs: &[i32; N], logit: i32, bit: bool) {
         let error = ((i32::from(bit) << 16) - squash(logit) as i32) * self.rate;
         for (weight, input) in self.weights[set].iter_mut().zip(inputs) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod bytes;
+pub(crate) mod light;
 pub(crate) mod logistic;
 pub(crate) mod mixer;
 pub(crate) mod range;

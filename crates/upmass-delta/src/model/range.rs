@@ -159,6 +159,7 @@ impl<R: Read> RangeDecoder<R> {
         self.error.take().map_or(Ok(()), Err)
     }
 
+    #[inline]
     fn byte(&mut self) -> u8 {
         if self.position == self.buffer.len() && !self.refill() {
             return 0;
@@ -200,6 +201,7 @@ impl<R: Read> RangeDecoder<R> {
 impl<R: Read> Coding for RangeDecoder<R> {
     const ENCODES: bool = false;
 
+    #[inline]
     fn bit(&mut self, one: u32, _: bool) -> bool {
         if self.range == 0 {
             self.range = u32::MAX;

@@ -10,6 +10,7 @@ use crate::machine::{
 };
 use crate::map::Map;
 use crate::model::range::{Coding, Section};
+use crate::patch::Base;
 
 /// In chunks that are not exact, blocks of this length may be.
 const BLOCK: usize = 64;
@@ -22,6 +23,11 @@ struct Candidates {
     count: usize,
     own: u64,
     from: u64,
+}
+/// Whether regions of this meaning never have fields with tokens.
+fn has_no_tokens(meaning: Meaning) -> bool {
+    use Meaning::*;
+    matches!(meaning, X86 | A64 | Arm | Unwind | UnwindIndex | ArmIndex | Rela64)
 }
 fn section_of(meaning: Meaning) -> Section {
     match meaning {
@@ -49,28 +55,13 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What a field may read now, at `self.new` or so much behind it.
     fn candidates(&self, field: &Field, old: &[u8], chunk: u64) -> Candidates {
         let at = field.at as usize;
         let raw = raw(&old[at..], field.shape);
         let was = field.shape.get(raw);
-        let offset = chunk + u64::from(field.at);
-        let from = match field.relation {
-            Relation::From(base) => self.target(base),
-            Relation::Offset(base) | Relation::Addend(base, _) | Relation::Entry(base) => {
-                self.map.offset(base)
-            }
-            _ => 0,
-        };
-        let own = match field.relation {
-            Relation::Back => offset,
-            _ if field.is_address() => self.layout.address(offset),
-            _ => 0,
-        };
-        let mapped = match field.relation {
-            Relation::Token(token) => self.learned.near(token, field.target),
-            _ if field.is_address() => self.address(field.target),
-            _ => self.map.offset(field.target),
-        };
+        let (own, from) = self.places(field, chunk);
+        let mapped = self.mapped(field);
         let mut found = Candidates { values: [0; 4], sorts: [0; 4], count: 0, own, from };
         let mut add = |value: i64, sort: u8| {
             if !found.values[..found.count].contains(&value) {
@@ -88,6 +79,40 @@ impl Work<'_> {
         let growth = self.models.experience[usize::from(field.kind)].growth;
         add(field.shape.cut(was.wrapping_add(growth)), 3);
         found
+    }
+
+    /// The first of the candidates.
+    fn likeliest(&self, field: &Field, chunk: u64) -> i64 {
+        let (own, from) = self.places(field, chunk);
+        let learned = field.key(self.old.layout.start).and_then(|key| self.learned.get(key));
+        field.value(learned.unwrap_or_else(|| self.mapped(field)), own, from)
+    }
+
+    /// Where a field is, and what it counts from.
+    fn places(&self, field: &Field, chunk: u64) -> (u64, u64) {
+        let offset = chunk + u64::from(field.at);
+        let from = match field.relation {
+            Relation::From(base) => self.target(base),
+            Relation::Offset(base) | Relation::Addend(base, _) | Relation::Entry(base) => {
+                self.map.offset(base)
+            }
+            _ => 0,
+        };
+        let own = match field.relation {
+            Relation::Back => offset,
+            _ if field.is_address() => self.layout.address(offset),
+            _ => 0,
+        };
+        (own, from)
+    }
+
+    /// Where what a field means is by the map.
+    fn mapped(&self, field: &Field) -> u64 {
+        match field.relation {
+            Relation::Token(token) => self.learned.near(token, field.target),
+            _ if field.is_address() => self.address(field.target),
+            _ => self.map.offset(field.target),
+        }
     }
 
     /// Where an old address is now, as far as is known.
@@ -125,7 +150,7 @@ impl Work<'_> {
     }
 
     /// Finds the fields of what is copied next.
-    pub(super) fn scan(
+    fn scan(
         &mut self,
         region: &Region,
         start: u64,
@@ -140,31 +165,43 @@ impl Work<'_> {
         self.map.is_still() && self.layout == self.old.layout
     }
 
-    /// Codes `old.bytes`, which go to `self.new`.
+    /// Codes bytes of `base`, which go to `self.new`. `old` is for its own use.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    #[allow(clippy::too_many_arguments, reason = "they change together")]
     pub(super) fn chunk<C: Coding>(
         &mut self,
         coding: &mut C,
-        meaning: Meaning,
-        old: &Scanned,
+        base: &dyn Base,
+        region: &Region,
+        range: std::ops::Range<u64>,
+        old: &mut Scanned,
         actual: &[u8],
         out: &mut Vec<u8>,
-    ) {
+    ) -> std::io::Result<()> {
+        let meaning = region.meaning;
         coding.section(section_of(meaning));
-        let len = old.bytes.len();
-        let mut predicted = old.bytes.clone();
-        // Where nothing has moved, tokens may still stand for something else.
-        let tokens: Vec<Field>;
-        let fields: &[Field] = match self.is_still() {
-            true => {
-                let is_token = |f: &&Field| matches!(f.relation, Relation::Token(_));
-                tokens = old.fields.iter().filter(is_token).copied().collect();
-                &tokens
+        let len = (range.end - range.start) as usize;
+        let is_still = self.is_still();
+        // Where nothing has moved and nothing else can be meant, fields are not looked for; classes only
+        // where something is not exact.
+        let is_read_only = is_still && has_no_tokens(meaning);
+        if is_read_only {
+            old.bytes.resize(len, 0);
+            base.read_exact_at(&mut old.bytes, range.start)?;
+        } else {
+            self.scan(region, range.start, len, old)?;
+            if is_still {
+                // Tokens may still stand for something else.
+                old.fields.retain(|f| matches!(f.relation, Relation::Token(_)));
             }
-            false => &old.fields,
-        };
+        }
+        let mut predicted = old.bytes.clone();
+        let fields: &[Field] = if is_read_only { &[] } else { &old.fields };
         for field in fields {
-            let found = self.candidates(field, &old.bytes, self.new);
-            put(&mut predicted[field.at as usize..], field.shape, found.values[0]);
+            let likeliest = self.likeliest(field, self.new);
+            put(&mut predicted[field.at as usize..], field.shape, likeliest);
         }
         let is_exact = self.models.exact(
             coding,
@@ -177,8 +214,13 @@ impl Work<'_> {
         if is_exact {
             self.models.history.extend(&predicted);
             out.extend_from_slice(&predicted);
-            return;
+            return Ok(());
         }
+        if is_read_only {
+            self.scan(region, range.start, len, old)?;
+            old.fields.clear();
+        }
+        let fields = &old.fields;
         let mut next = 0;
         let mut at = 0;
         while at < len {
@@ -201,6 +243,7 @@ impl Work<'_> {
             next += count;
             at = end;
         }
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments, reason = "they change together")]

@@ -23,31 +23,69 @@ pub struct Sizes {
     pub table_log2: u8,
     /// Bytes of history, as a power of two.
     pub history_log2: u8,
+    /// How bytes are predicted.
+    pub contexts: Contexts,
+}
+
+/// In how many contexts a byte is predicted that nothing else predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Contexts {
+    /// In all that help: fewest bytes.
+    #[default]
+    Many,
+    /// In three, and with simpler mixing: many times as fast.
+    Few,
 }
 
 /// The least and the greatest power of two for each of [`Sizes`].
 pub const SIZES_LOG2: (u8, u8) = (16, 24);
-/// What a decoder takes beside table and history, in bytes: other counters, operations, the map.
-const MEMORY_BESIDE: u64 = 8 << 20;
+/// What all other counters take at most, in bytes.
+const COUNTERS_OF_MANY: u64 = 11 << 18;
+const COUNTERS_OF_FEW: u64 = 8 << 18;
+/// What an operation of a window takes, and its move, in bytes.
+const EACH_OPERATION: u64 = 48;
+/// What a learned target takes, in bytes.
+const EACH_TARGET: u64 = 16;
+/// What is known of the programs of a base takes at most, in bytes.
+const PROGRAMS: u64 = 5 << 18;
+/// Operations of a window and learned targets, as powers of two: at most, and so much below the table.
+const MOST_LOG2: u8 = 16;
+const BELOW_LOG2: u8 = 4;
+
+/// In the first byte of a stream: bytes are predicted in few contexts.
+pub(super) const FEW: u8 = 0x80;
 
 impl Sizes {
     /// Both 4 MiB: more helps little.
-    pub const USUAL: Sizes = Sizes { table_log2: 22, history_log2: 22 };
+    pub const USUAL: Sizes = Sizes { table_log2: 22, history_log2: 22, contexts: Contexts::Many };
     /// Bytes of the stream that say the sizes.
     pub(super) const ENCODED: u64 = 2;
 
-    /// What a decoder takes in all, in bytes. The history has an index half its size.
-    pub const fn memory(self) -> u64 {
-        (1 << self.table_log2) + (1 << self.history_log2) * 3 / 2 + MEMORY_BESIDE
+    /// Operations of a window, and learned targets, as powers of two: fewer with a small table.
+    pub(super) fn beside_log2(self) -> u8 {
+        (self.table_log2 - BELOW_LOG2).min(MOST_LOG2)
     }
 
-    /// The largest up to [`Self::USUAL`] that take no more than this, in bytes; the smallest if all
-    /// take more.
-    pub fn within(memory: u64) -> Self {
-        let mut sizes = Self::USUAL;
+    /// What a decoder takes in all, in bytes. The history has an index half its size.
+    pub fn memory(self) -> u64 {
+        let counters = match self.contexts {
+            Contexts::Many => COUNTERS_OF_MANY,
+            Contexts::Few => COUNTERS_OF_FEW,
+        };
+        let beside = (EACH_OPERATION + EACH_TARGET) << self.beside_log2();
+        (1 << self.table_log2) + (1 << self.history_log2) * 3 / 2 + beside + counters + PROGRAMS
+    }
+
+    /// The largest up to [`Self::USUAL`] that take no more than this, in bytes, with few contexts where
+    /// not even the smallest have room for more; the smallest if all take more.
+    pub fn within(memory: u64, contexts: Contexts) -> Self {
+        let mut sizes = Self { contexts, ..Self::USUAL };
         while sizes.memory() > memory && sizes.table_log2 > SIZES_LOG2.0 {
-            sizes =
-                Sizes { table_log2: sizes.table_log2 - 1, history_log2: sizes.history_log2 - 1 };
+            sizes.table_log2 -= 1;
+            sizes.history_log2 -= 1;
+        }
+        if sizes.memory() > memory {
+            sizes.contexts = Contexts::Few;
         }
         sizes
     }
@@ -55,6 +93,8 @@ impl Sizes {
     fn read(input: &mut impl Read) -> io::Result<Self> {
         let mut bytes = [0; Self::ENCODED as usize];
         input.read_exact(&mut bytes)?;
+        let contexts = if bytes[0] & FEW == 0 { Contexts::Many } else { Contexts::Few };
+        bytes[0] &= !FEW;
         let [table_log2, history_log2] = bytes;
         for (offset, log2) in bytes.into_iter().enumerate() {
             if !(SIZES_LOG2.0..=SIZES_LOG2.1).contains(&log2) {
@@ -66,7 +106,7 @@ impl Sizes {
                 }));
             }
         }
-        Ok(Sizes { table_log2, history_log2 })
+        Ok(Sizes { table_log2, history_log2, contexts })
     }
 }
 
@@ -99,8 +139,8 @@ impl<R: Read> Decoder<R> {
 
     /// Makes an object of `len` bytes from `base`.
     ///
-    /// Memory: the tables, 24 bytes for each operation up to 65536 and as much again for the map,
-    /// and what a region of unwind information takes, 8 bytes for each 4 KiB.
+    /// Memory: what [`Sizes::memory`] says, and what a region of unwind information takes, 8 bytes for
+    /// each 4 KiB.
     pub fn patch(&mut self, base: &dyn Base, len: u64, sink: &mut dyn Sink) -> Result<()> {
         if len == 0 {
             return Ok(());
@@ -120,7 +160,8 @@ impl<R: Read> Decoder<R> {
             if self.measures {
                 coding.measure();
             }
-            self.state = State::Open(Box::new(Open { models, learned: Learned::new(), coding }));
+            self.state =
+                State::Open(Box::new(Open { models, learned: Learned::new(sizes), coding }));
         }
         let State::Open(open) = &mut self.state else { unreachable!("opened above") };
         let Open { models, learned, coding } = &mut **open;

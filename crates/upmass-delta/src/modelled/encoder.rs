@@ -2,9 +2,10 @@
 
 use std::io;
 
+use super::decoder::FEW;
 use super::learned::Learned;
 use super::models::Models;
-use super::{Operation, Sizes, object};
+use super::{Contexts, Operation, Sizes, object};
 use crate::Result;
 use crate::model::range::{RangeEncoder, Section};
 use crate::patch::{Base, Sink};
@@ -53,7 +54,7 @@ impl Encoder {
         assert!([sizes.table_log2, sizes.history_log2].iter().all(|s| (least..=most).contains(s)));
         Self {
             models: Models::new(sizes),
-            learned: Learned::new(),
+            learned: Learned::new(sizes),
             coding: RangeEncoder::new(),
             sizes,
             is_empty: true,
@@ -116,7 +117,8 @@ impl Encoder {
         if self.is_empty {
             return Vec::new();
         }
-        let mut stream = vec![self.sizes.table_log2, self.sizes.history_log2];
+        let few = if self.sizes.contexts == Contexts::Few { FEW } else { 0 };
+        let mut stream = vec![self.sizes.table_log2 | few, self.sizes.history_log2];
         stream.extend(self.coding.finish());
         stream
     }

@@ -1,14 +1,12 @@
 //! Where addresses of the old content have turned out to be.
 
+use super::Sizes;
 use crate::machine::Token;
 use crate::machine::field::is_key_of_token;
 
 /// Tokens that are near one another, as a power of two, and how many such lots are remembered.
 const NEAR_LOG2: u32 = 6;
 const LOTS: usize = 2048;
-
-/// Entries of the table of learned targets.
-const LEARNED_LOG2: u32 = 16;
 
 /// Old targets, and where the last field that had each of them pointed.
 #[derive(Clone)]
@@ -25,9 +23,9 @@ impl Learned {
     const NOTHING: (u64, u64) = (u64::MAX, 0);
     const MOST_NOTED: usize = 1 << 12;
 
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sizes: Sizes) -> Self {
         Self {
-            entries: vec![Self::NOTHING; 1 << LEARNED_LOG2],
+            entries: vec![Self::NOTHING; 1 << sizes.beside_log2()],
             set: Vec::new(),
             near: [(); 2].map(|()| vec![(u64::MAX, 0); LOTS]),
             last: [0; 2],
@@ -70,17 +68,18 @@ impl Learned {
         }
     }
 
-    fn slot(target: u64) -> usize {
-        (target.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LEARNED_LOG2)) as usize
+    fn slot(&self, target: u64) -> usize {
+        let bits = self.entries.len().ilog2();
+        (target.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize
     }
 
     pub(super) fn get(&self, target: u64) -> Option<u64> {
-        let (old, new) = self.entries[Self::slot(target)];
+        let (old, new) = self.entries[self.slot(target)];
         (old == target && (old, new) != Self::NOTHING).then_some(new)
     }
 
     pub(super) fn set(&mut self, old: u64, new: u64) {
-        let slot = Self::slot(old);
+        let slot = self.slot(old);
         self.entries[slot] = (old, new);
         if self.set.len() < Self::MOST_NOTED {
             self.set.push(slot as u16);

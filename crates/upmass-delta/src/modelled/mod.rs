@@ -12,7 +12,7 @@ mod encoder;
 mod learned;
 mod models;
 
-pub use decoder::{Decoder, SIZES_LOG2, Sizes};
+pub use decoder::{Contexts, Decoder, SIZES_LOG2, Sizes};
 #[cfg(feature = "encoder")]
 pub use encoder::Encoder;
 
@@ -28,8 +28,6 @@ use control::Shifts;
 use learned::Learned;
 use models::Models;
 
-/// Operations of an object that are sent together.
-const MAX_OPERATIONS: usize = 1 << 16;
 /// After so much content of an object the next operations are sent.
 const WINDOW: u64 = 64 << 20;
 /// Copies are predicted in pieces of this length.
@@ -82,6 +80,7 @@ fn object<C: Coding>(
     actual: Option<&dyn Base>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
+    let most_operations = models.operations;
     let images = Images::of(base, len);
     learned.clear();
     let mut work = Work {
@@ -108,7 +107,7 @@ fn object<C: Coding>(
         work.map = Map::default();
         let mut window: Vec<Operation> = Vec::new();
         let mut position = work.new;
-        while position < len && window.len() < MAX_OPERATIONS && position - work.new < WINDOW {
+        while position < len && window.len() < most_operations && position - work.new < WINDOW {
             let given = match operations.split_first() {
                 Some((first, rest)) => {
                     operations = rest;
@@ -197,9 +196,9 @@ fn object<C: Coding>(
                     Kind::Copy(from) => {
                         let region = region.expect("of a copy");
                         meaning = region.meaning;
-                        let scanned = work.scan(&region, from + done, piece as usize, &mut old);
-                        scanned.map_err(DeltaError::Base)?;
-                        work.chunk(coding, meaning, &old, &truth, &mut out);
+                        let range = from + done..from + done + piece;
+                        work.chunk(coding, base, &region, range, &mut old, &truth, &mut out)
+                            .map_err(DeltaError::Base)?;
                     }
                     Kind::Literal => {
                         coding.section(Section::Literal);

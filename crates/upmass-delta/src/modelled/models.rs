@@ -1,11 +1,12 @@
 //! The models of coder 2 that last for a segment.
 
-use super::Sizes;
 use super::control::Control;
+use super::{Contexts, Sizes};
 use crate::history::History;
 use crate::machine::{KINDS, Meaning};
 use crate::model::bits::{Counter, Numbers};
 use crate::model::bytes::{Bytes, CONTEXTS, Expected, Use};
+use crate::model::light::LightBytes;
 use crate::model::logistic::{STRETCH, squash};
 use crate::model::mixer::Mixer;
 use crate::model::range::Coding;
@@ -21,6 +22,8 @@ pub(super) struct Experience {
 /// The models, for a whole segment.
 #[derive(Clone)]
 pub(super) struct Models {
+    /// Operations of an object that are sent together.
+    pub(super) operations: usize,
     pub(super) control: Control,
     exact: Vec<Counter>,
     flags: [Vec<Counter>; 3],
@@ -32,8 +35,14 @@ pub(super) struct Models {
     pub(super) beside: Vec<Counter>,
     pub(super) growths: Vec<Numbers>,
     pub(super) experience: Vec<Experience>,
-    bytes: Bytes,
+    bytes: ByteModel,
     pub(super) history: History,
+}
+/// How bytes are predicted that nothing else predicts.
+#[derive(Clone)]
+enum ByteModel {
+    Many(Bytes),
+    Few(LightBytes),
 }
 /// After so many bytes that agreed, whether the next one does is asked first.
 const FOLLOWED: u32 = 16;
@@ -46,6 +55,7 @@ fn hash(parts: u64, which: u64) -> u32 {
 impl Models {
     pub(super) fn new(sizes: Sizes) -> Self {
         Self {
+            operations: 1 << sizes.beside_log2(),
             control: Control::new(),
             exact: vec![Counter::NEW; 3 * 16 * 256],
             flags: [
@@ -65,7 +75,10 @@ impl Models {
             beside: vec![Counter::NEW; KINDS],
             growths: vec![Numbers::new(); KINDS],
             experience: vec![Experience { outcomes: [0; 4], growth: 0 }; KINDS],
-            bytes: Bytes::new(sizes.table_log2.into()),
+            bytes: match sizes.contexts {
+                Contexts::Many => ByteModel::Many(Bytes::new(sizes.table_log2.into())),
+                Contexts::Few => ByteModel::Few(LightBytes::new(sizes.table_log2.into())),
+            },
             history: History::new(sizes.history_log2.into()),
         }
     }
@@ -121,6 +134,19 @@ impl Models {
                 (word, recent & 0xff_ff00)
             }
         };
+        let model = match &mut self.bytes {
+            ByteModel::Few(model) => {
+                let hashes = [
+                    hash(recent & 0xffff, 2),
+                    hash(a ^ kind << 56, 6),
+                    hash(recent & 0xffff_ffff, 4),
+                ];
+                let byte = model.code(coding, 0, &hashes, recent as u8, byte);
+                self.history.push(byte);
+                return byte;
+            }
+            ByteModel::Many(model) => model,
+        };
         let hashes: [u32; CONTEXTS] = [
             hash(kind, 0),
             hash(recent & 0xff, 1),
@@ -141,7 +167,7 @@ impl Models {
             let trust = 1 + length.min(3) * 4 + 3 - (faults / 64).min(3);
             expected[1] = Expected { byte, trust: trust.min(15) as u8 };
         }
-        let byte = self.bytes.code(
+        let byte = model.code(
             coding,
             Use::Literal,
             &hashes,
@@ -191,7 +217,6 @@ impl Models {
         following: u8,
         byte: u8,
     ) -> u8 {
-        let stretch = &*STRETCH;
         let kind = meaning as usize;
         let last = self.history.back(1);
         let places = [
@@ -202,26 +227,56 @@ impl Models {
                 | usize::from(predicted))
                 & 0xffff,
         ];
-        let mut inputs = [0, 0, 0, 256];
-        for (input, (counters, place)) in inputs.iter_mut().zip(self.flags.iter().zip(places)) {
-            *input = stretch.of(counters[place].probability());
-        }
-        let set = kind << 4 | usize::from(class);
-        let logit = self.flag_mixer.mix(set, &inputs);
-        let one = squash(logit).clamp(32, 65504);
-        let is_same = coding.bit(one, byte == predicted);
-        self.flag_mixer.update(set, &inputs, logit, is_same);
-        for (counters, place) in self.flags.iter_mut().zip(places) {
-            counters[place].update(is_same);
-        }
+        let is_same = match self.bytes {
+            ByteModel::Few(_) => {
+                let [first, second, _] = &mut self.flags;
+                let (first, second) = (&mut first[places[0]], &mut second[places[1]]);
+                let one = (first.probability() + second.probability()) >> 1;
+                let is_same = coding.bit(one, byte == predicted);
+                first.update(is_same);
+                second.update(is_same);
+                is_same
+            }
+            ByteModel::Many(_) => {
+                let stretch = &*STRETCH;
+                let mut inputs = [0, 0, 0, 256];
+                for (input, (counters, place)) in
+                    inputs.iter_mut().zip(self.flags.iter().zip(places))
+                {
+                    *input = stretch.of(counters[place].probability());
+                }
+                let set = kind << 4 | usize::from(class);
+                let logit = self.flag_mixer.mix(set, &inputs);
+                let one = squash(logit).clamp(32, 65504);
+                let is_same = coding.bit(one, byte == predicted);
+                self.flag_mixer.update(set, &inputs, logit, is_same);
+                for (counters, place) in self.flags.iter_mut().zip(places) {
+                    counters[place].update(is_same);
+                }
+                is_same
+            }
+        };
         self.outcome = self.outcome << 1 | u8::from(!is_same);
         if is_same {
-            self.history.push(predicted);
+            self.history.copied(predicted);
             return predicted;
         }
         let recent = self.history.recent();
         let expected = u64::from(predicted);
         let kind = (kind as u64) << 8 | u64::from(class);
+        let model = match &mut self.bytes {
+            ByteModel::Few(model) => {
+                let hashes = [
+                    hash(kind << 8 | expected, 11),
+                    hash(expected << 8 | recent & 0xff, 12),
+                    hash(kind << 32 | expected << 16 | recent & 0xffff, 17),
+                ];
+                let byte = model.code(coding, 1, &hashes, predicted, byte);
+                self.history.copied(byte);
+                return byte;
+            }
+            ByteModel::Many(model) => model,
+        };
         let hashes: [u32; CONTEXTS] = [
             hash(kind, 10),
             hash(kind << 8 | expected, 11),
@@ -232,15 +287,9 @@ impl Models {
             hash(u64::from(following) << 16 | expected << 8 | u64::from(self.outcome & 15), 16),
             hash(kind << 32 | expected << 16 | recent & 0xffff, 17),
         ];
-        let mut guesses = [Expected::default(); 2];
-        if let Some((byte, length)) = self.history.expected()
-            && byte != predicted
-        {
-            guesses[0] = Expected { byte, trust: (length / 2).clamp(1, 15) as u8 };
-        }
-        let byte =
-            self.bytes.code(coding, Use::Correction, &hashes, guesses, [class, predicted], byte);
-        self.history.push(byte);
+        let guesses = [Expected::default(); 2];
+        let byte = model.code(coding, Use::Correction, &hashes, guesses, [class, predicted], byte);
+        self.history.copied(byte);
         byte
     }
 

@@ -3,7 +3,6 @@
 //! What is where, and why, is in `spec/boot-disk.md`. Reading ([`read_tables`]) and laying out
 //! ([`Layout`]) are pure but for the reads; [`SlotDisk`](crate::SlotDisk) does the writing.
 
-mod crc32;
 mod entry;
 mod guid;
 mod header;

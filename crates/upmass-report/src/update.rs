@@ -4,6 +4,7 @@ use upmass_apply::{ComponentCost, FileCost, Inspection, Origin, Section};
 use upmass_format::update::Header;
 
 use crate::model::{Cause, Kind, Node, Report};
+use crate::text::grouped;
 
 const NEW: u8 = 0;
 const CODE: u8 = 1;
@@ -181,17 +182,4 @@ fn without_hash(name: &str) -> &str {
         Some((hash, rest)) if is_hash(hash) => rest,
         _ => name,
     }
-}
-
-/// A number with separators: 1,234,567.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use upmass_build::{Section, Summary};
 use upmass_format::payload::{STREAMS, Stream};
 
+pub use upmass_report::grouped as bytes;
+
 use crate::Outcome;
 use crate::failure::Failure;
 
@@ -74,19 +76,6 @@ pub fn table(rows: &[Vec<String>]) -> Outcome {
         line(text.trim_end())?;
     }
     Ok(())
-}
-
-/// A number of bytes with separators: 1,234,567.
-pub fn bytes(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A share in percent, with two digits.

@@ -1,7 +1,7 @@
 //! The header of a partition table (UEFI 2.10, 5.3.2).
 
-use super::crc32::crc32;
 use super::{Fault, Guid};
+use crc32fast::hash as crc32;
 
 /// One of the two headers of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

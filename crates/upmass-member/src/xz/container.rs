@@ -4,10 +4,11 @@
 
 use std::io::Write;
 
+use crc32fast::hash as crc32;
 use upmass_format::wire::put_varint;
 
 use super::Data;
-use super::check::{Sum, crc32};
+use super::check::Sum;
 use crate::Codec;
 use crate::bounded::Sink;
 use crate::error::{Error, Result};

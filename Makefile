@@ -4,7 +4,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help:
 	@echo 'make demo     a Debian device gets its security updates in one small file (needs root)'
 	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
-	@echo 'make device   a device in QEMU falls back from a bad release, and keeps a good one'
+	@echo 'make device   a device in QEMU keeps a good release, and falls back from those that are no good'
 	@echo 'make init     the init program for initial RAM disks, beside the command'
 	@echo 'make test     all tests'
 	@echo 'make aarch64  golden streams by a program for AArch64, in qemu-user'
@@ -22,10 +22,10 @@ boot:
 	demo/boot
 
 device:
-	./setup demo
+	./setup device
 	cargo build --release --quiet
 	$(MAKE) --no-print-directory init
-	demo/device
+	tests/device/run
 
 # The init program of initial RAM disks, beside the command, where it looks for it. It has no shared libraries, as there
 # are none. Only programs for a named target leave those that run during the build alone.
@@ -36,9 +36,13 @@ init:
 	mkdir -p target/release
 	cp target/$(HOST)/init/upmass-init target/release/upmass-init
 
+# With the command that the other tests have built: it is slower than the released one, and says more when it fails.
 test:
 	./setup test
+	./setup device
 	cargo test --workspace --quiet
+	$(MAKE) --no-print-directory init
+	UPMASS=target/debug/upmass tests/device/run
 
 aarch64:
 	./setup aarch64

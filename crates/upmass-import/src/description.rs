@@ -8,6 +8,7 @@
 mod error;
 mod glob;
 mod import;
+mod minify;
 mod ram_disk;
 mod read;
 mod resolve;
@@ -25,6 +26,8 @@ use upmass_format::release::{Changes, InstallPath};
 pub use self::error::{DescriptionError, Problem};
 pub use self::glob::PathPattern;
 pub use self::import::{ComponentReport, ImportedRelease, import_release};
+pub use self::minify::MinifiedSystem;
+use self::minify::MinifyDescription;
 use self::service::ServiceDescription;
 use crate::{ImportOptions, NixSource, OciSource, TarSource};
 
@@ -42,6 +45,8 @@ pub struct Description {
     systems: Vec<SystemDescription>,
     /// Index into `systems`.
     fallback: usize,
+    /// How systems are made smaller, if they are.
+    minify: Option<MinifyDescription>,
     /// The program for initial RAM disks that name none.
     init_program: Option<PathBuf>,
 }

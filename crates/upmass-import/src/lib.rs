@@ -30,8 +30,8 @@ mod xattr;
 
 pub use builder::TreeBuilder;
 pub use description::{
-    ComponentReport, Description, DescriptionError, ImportedRelease, PathPattern, Problem,
-    import_release, read_description,
+    ComponentReport, Description, DescriptionError, ImportedRelease, MinifiedSystem, PathPattern,
+    Problem, import_release, read_description,
 };
 pub use directory::import_directory;
 pub use error::{ImportError, Result};

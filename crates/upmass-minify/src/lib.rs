@@ -35,4 +35,4 @@ pub use glob::Glob;
 pub use options::{Level, Options};
 pub use report::{Count, Drop, Minified, Reason, Step, Verdict};
 pub use rules::Rule;
-pub use stored::{StoredFiles, minify_tree};
+pub use stored::{StoredFiles, minify_tree, prune_tree};

@@ -70,8 +70,11 @@ pub struct Options {
     /// What the kernel must drive: names of modules, as `lsmod` prints them, or device names
     /// (modaliases). `None`: all modules stay.
     pub hardware: Option<Vec<String>>,
-    /// Symbols that only a debugger reads are taken out of programs.
-    pub strip: bool,
+    /// What boots, of all that is in `/boot`: `/boot/vmlinuz-*`. `None`: all of it stays.
+    pub boot: Option<Vec<Glob>>,
+    /// Modification times are not kept, so that byte code of Python, which holds the time of its
+    /// source, is never used.
+    pub times_are_lost: bool,
 }
 
 impl Options {

@@ -46,6 +46,14 @@ impl Roots<'_, '_> {
     fn path(&mut self, path: &[u8], detail: &str) {
         if let Some(id) = self.system.tree.named(path) {
             self.add(id, detail);
+            self.links(path);
+        }
+    }
+
+    /// The links on the way to a path: whoever uses the path goes over them.
+    fn links(&mut self, path: &[u8]) {
+        for link in self.system.tree.resolve(path).links {
+            self.add(link, format!("on the way to {}", String::from_utf8_lossy(path)));
         }
     }
 
@@ -65,6 +73,9 @@ impl Roots<'_, '_> {
         let id =
             path.and_then(|path| system.tree.named(&path)).ok_or_else(|| no_such_root(name))?;
         self.add(id, "asked for");
+        if name.starts_with('/') {
+            self.links(bytes);
+        }
         if system.tree.entry(id).kind == Kind::Directory {
             for below in system.tree.below(system.tree.path(id)) {
                 self.add(below, format!("below {name}"));

@@ -103,6 +103,8 @@ fn is_asked_for(rule: &Rule, options: &Options) -> bool {
         Spares::TimeZones => options.time_zones.is_some(),
         Spares::Terminals => options.terminals.is_some(),
         Spares::Hardware | Spares::HwdbWithoutHardware => options.hardware.is_some(),
-        Spares::Nothing | Spares::HwdbSources => false,
+        Spares::Boot => options.boot.is_some(),
+        Spares::ByteCodeInUse => options.times_are_lost,
+        Spares::Nothing | Spares::HwdbSources | Spares::WithoutKmod => false,
     }
 }

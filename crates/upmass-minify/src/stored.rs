@@ -1,19 +1,23 @@
 //! A tree of a store as a tree of files, and the smaller tree that is made of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
-use upmass_format::tree::{Child, Directory, Meta, Node};
+use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{ObjectId, TreeId, TreePath};
 use upmass_store::Store;
 
 use crate::{Entry, Files, Kind, Minified, MinifyError, Options, Result, minify};
 
-/// A tree of a store. Only metadata is in memory.
+/// Trees of a store, each at its place. Only metadata is in memory.
 pub struct StoredFiles<'s> {
     store: &'s Store,
     entries: Vec<Entry>,
     contents: HashMap<Vec<u8>, Content>,
+    /// All paths.
+    seen: HashSet<Vec<u8>>,
+    /// How many inodes have several names.
+    inodes: u64,
 }
 
 enum Content {
@@ -24,33 +28,62 @@ enum Content {
 impl<'s> StoredFiles<'s> {
     /// Takes a tree that was read from `store`.
     pub fn new(store: &'s Store, tree: &Directory) -> Self {
-        let mut files = Self { store, entries: Vec::new(), contents: HashMap::new() };
+        let mut files = Self::empty(store);
+        files.add(tree, b"");
+        files
+    }
+
+    /// No files yet.
+    pub fn empty(store: &'s Store) -> Self {
+        Self {
+            store,
+            entries: Vec::new(),
+            contents: HashMap::new(),
+            seen: HashSet::new(),
+            inodes: 0,
+        }
+    }
+
+    /// Adds a tree at a directory: an absolute path without a slash at its end, empty for the
+    /// root. What is there already stays, so the tree that hides others comes first.
+    pub fn add(&mut self, tree: &Directory, at: &[u8]) {
+        let mut parent = at;
+        while !parent.is_empty() {
+            self.entry(Entry {
+                path: parent.to_vec(),
+                kind: Kind::Directory,
+                mode: 0o755,
+                inode: None,
+            });
+            parent = crate::files::parent_of(parent);
+        }
         let mut inodes: HashMap<TreePath, u64> = HashMap::new();
         let infallible = tree.walk(&mut |_, _, node| {
             if let Node::Hardlink(first) = node {
-                let next = inodes.len() as u64;
+                let next = self.inodes + inodes.len() as u64;
                 inodes.entry(first.clone()).or_insert(next);
             }
             Ok::<(), std::convert::Infallible>(())
         });
         let Ok(()) = infallible;
+        self.inodes += inodes.len() as u64;
         let infallible = tree.walk(&mut |path, meta, node| {
-            files.add(tree, path, meta, node, &inodes);
+            self.add_node(tree, at, path, meta, node, &inodes);
             Ok::<(), std::convert::Infallible>(())
         });
         let Ok(()) = infallible;
-        files
     }
 
-    fn add(
+    fn add_node(
         &mut self,
         tree: &Directory,
+        at: &[u8],
         path: &TreePath,
         meta: &Meta,
         node: &Node,
         inodes: &HashMap<TreePath, u64>,
     ) {
-        let absolute = [b"/", path.as_bytes()].concat();
+        let absolute = [at, b"/", path.as_bytes()].concat();
         let (first, meta, node) = match node {
             Node::Hardlink(first) => match tree.get(first) {
                 Some(Child::Leaf(meta, node)) => (first, meta, node),
@@ -59,21 +92,31 @@ impl<'s> StoredFiles<'s> {
             },
             node => (path, meta, node),
         };
-        let kind = match node {
-            Node::Directory => Kind::Directory,
-            Node::Symlink(target) => Kind::Symlink(target.clone()),
-            Node::Object { size, id } => {
-                self.contents.insert(absolute.clone(), Content::Object(*id));
-                Kind::File { size: *size }
-            }
+        let (kind, content) = match node {
+            Node::Directory => (Kind::Directory, None),
+            Node::Symlink(target) => (Kind::Symlink(target.clone()), None),
+            Node::Object { size, id } => (Kind::File { size: *size }, Some(Content::Object(*id))),
             Node::Inline(content) => {
-                self.contents.insert(absolute.clone(), Content::Inline(content.clone()));
-                Kind::File { size: content.len() as u64 }
+                let size = content.len() as u64;
+                (Kind::File { size }, Some(Content::Inline(content.clone())))
             }
-            _ => Kind::Other,
+            _ => (Kind::Other, None),
         };
         let inode = inodes.get(first).copied();
-        self.entries.push(Entry { path: absolute, kind, mode: meta.mode, inode });
+        let path = absolute.clone();
+        let is_new = self.entry(Entry { path, kind, mode: meta.mode, inode });
+        if let (true, Some(content)) = (is_new, content) {
+            self.contents.insert(absolute, content);
+        }
+    }
+
+    /// Adds an entry, unless its path has one.
+    fn entry(&mut self, entry: Entry) -> bool {
+        let is_new = self.seen.insert(entry.path.clone());
+        if is_new {
+            self.entries.push(entry);
+        }
+        is_new
     }
 }
 
@@ -111,22 +154,46 @@ pub fn minify_tree(
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(TreeId, Minified)> {
-    let (mut directory, mtimes) = store.tree(tree)?;
+    let (directory, mtimes) = store.tree(tree)?;
     let minified = minify(&StoredFiles::new(store, &directory), options, progress)?;
-    keep_names_of_inodes(&mut directory, &minified);
-    prune(&mut directory, &mut Vec::new(), &minified);
+    let keeps = |path: &TreePath| minified.keeps(&[b"/", path.as_bytes()].concat());
+    Ok((put_pruned(store, directory, mtimes, &keeps)?, minified))
+}
+
+/// Makes the smaller tree of one in the store: what `keeps` says no to goes, with all below it.
+/// The new tree is durable on return, as with [`minify_tree`].
+///
+/// # Errors
+/// What the store cannot do.
+pub fn prune_tree(
+    store: &Store,
+    tree: TreeId,
+    keeps: &dyn Fn(&TreePath) -> bool,
+) -> Result<TreeId> {
+    let (directory, mtimes) = store.tree(tree)?;
+    put_pruned(store, directory, mtimes, keeps)
+}
+
+fn put_pruned(
+    store: &Store,
+    mut directory: Directory,
+    mtimes: MtimePolicy,
+    keeps: &dyn Fn(&TreePath) -> bool,
+) -> Result<TreeId> {
+    keep_names_of_inodes(&mut directory, keeps);
+    prune(&mut directory, &TreePath::root(), keeps);
     let bytes = directory.to_bytes(mtimes);
     let bytes = bytes.map_err(|error| MinifyError::read("encode the tree of", b"/", error))?;
-    Ok((store.put(&bytes)?.into(), minified))
+    Ok(store.put(&bytes)?.into())
 }
 
 /// Where the first name of an inode goes and another stays, that one has the content from now on.
-fn keep_names_of_inodes(tree: &mut Directory, minified: &Minified) {
+fn keep_names_of_inodes(tree: &mut Directory, keeps: &dyn Fn(&TreePath) -> bool) {
     let mut links: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
     let walked = tree.walk(&mut |path, _, node| {
         if let Node::Hardlink(first) = node
-            && !keeps(minified, first)
-            && keeps(minified, path)
+            && !keeps(first)
+            && keeps(path)
         {
             links.entry(first.clone()).or_default().push(path.clone());
         }
@@ -158,22 +225,14 @@ fn replace(tree: &mut Directory, path: &TreePath, child: Child) {
     here.children.insert(name, child);
 }
 
-fn keeps(minified: &Minified, path: &TreePath) -> bool {
-    minified.keeps(&[b"/", path.as_bytes()].concat())
-}
-
-fn prune(directory: &mut Directory, here: &mut Vec<u8>, minified: &Minified) {
+fn prune(directory: &mut Directory, here: &TreePath, keeps: &dyn Fn(&TreePath) -> bool) {
     directory.children.retain(|name, child| {
-        let len = here.len();
-        here.push(b'/');
-        here.extend_from_slice(name.as_bytes());
-        let keeps = minified.keeps(here);
-        if let Child::Directory(below) = child
-            && keeps
-        {
-            prune(below, here, minified);
+        // A path that is too long for a tree is not in one.
+        let Some(path) = here.join(name) else { return false };
+        let stays = keeps(&path);
+        if let (true, Child::Directory(below)) = (stays, child) {
+            prune(below, &path, keeps);
         }
-        here.truncate(len);
-        keeps
+        stays
     });
 }

@@ -2,7 +2,7 @@
 
 use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{Name, TreePath};
-use upmass_minify::{Level, Options, minify_tree};
+use upmass_minify::{Level, Options, StoredFiles, minify, minify_tree, prune_tree};
 use upmass_store::Store;
 
 fn name(text: &str) -> Name {
@@ -82,4 +82,41 @@ fn what_is_dropped_is_not_in_the_new_tree_and_all_else_is_as_it_was() {
     assert_eq!(minify_tree(&store, before, &options, &|_| {}).unwrap().0, after);
     let safe = Options { level: Level::Safe, ..Options::default() };
     assert_eq!(minify_tree(&store, before, &safe, &|_| {}).unwrap().0, before);
+}
+
+#[test]
+fn trees_at_several_places_are_one_system() {
+    let work = tempfile::tempdir().unwrap();
+    let store = Store::open_or_create(&work.path().join("store")).unwrap();
+    let mut root = Directory { meta: meta(0o755), ..Directory::default() };
+    put(&mut root, "usr/bin/tool", 0o755, Node::Inline(b"#!/usr/bin/sh\n".to_vec()));
+    put(&mut root, "usr/bin/sh", 0o755, Node::Inline(b"x".to_vec()));
+    put(&mut root, "usr/bin/gone", 0o755, Node::Inline(b"x".to_vec()));
+    put(&mut root, "opt/app/hidden", 0o755, Node::Inline(b"/usr/bin/gone\n".to_vec()));
+    let database = b"Package: x\nArchitecture: all\n".to_vec();
+    put(&mut root, "var/lib/dpkg/status", 0o644, Node::Inline(database));
+    let mut app = Directory { meta: meta(0o755), ..Directory::default() };
+    put(&mut app, "run", 0o755, Node::Inline(b"#!/usr/bin/sh\ntool\n".to_vec()));
+    put(&mut app, "hidden", 0o644, Node::Inline(b"what is seen\n".to_vec()));
+    put(&mut app, "a", 0o644, Node::Inline(b"1".to_vec()));
+    put(&mut app, "b", 0o644, Node::Hardlink(path("a")));
+
+    let mut files = StoredFiles::empty(&store);
+    files.add(&app, b"/opt/app");
+    files.add(&root, b"");
+    let options = Options { roots: vec!["/opt/app/run".to_owned()], ..Options::default() };
+    let minified = minify(&files, &options, &|_| {}).unwrap();
+    // What the application needs is in the other tree; what it hides is not looked at.
+    assert!(minified.keeps(b"/usr/bin/tool") && minified.keeps(b"/opt/app/hidden"));
+    assert!(!minified.keeps(b"/usr/bin/gone"));
+    assert_eq!(minified.chain(b"/usr/bin/tool").unwrap()[1].entry.path, b"/opt/app/run");
+    let inodes: Vec<_> = minified.entries().filter_map(|(entry, _)| entry.inode).collect();
+    assert!(inodes.len() == 2 && inodes[0] == inodes[1], "{inodes:?}");
+
+    let bytes = root.to_bytes(MtimePolicy::Normalised).unwrap();
+    let id = store.put(&bytes).unwrap().into();
+    let keeps = |path: &TreePath| minified.keeps(&[b"/", path.as_bytes()].concat());
+    let (small, policy) = store.tree(prune_tree(&store, id, &keeps).unwrap()).unwrap();
+    assert_eq!(policy, MtimePolicy::Normalised);
+    assert!(get(&small, "usr/bin/tool").is_some() && get(&small, "usr/bin/gone").is_none());
 }

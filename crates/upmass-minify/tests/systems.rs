@@ -212,6 +212,89 @@ fn safe_drops_what_can_matter_to_no_program() {
 }
 
 #[test]
+fn of_boot_files_only_those_that_are_used_stay_where_somebody_says_which() {
+    let system = System::new();
+    system
+        .file("/boot/vmlinuz-6.1", "x")
+        .file("/boot/initrd.img-6.1", "x")
+        .file("/boot/config-6.1", "x")
+        .link("/vmlinuz", "boot/vmlinuz-6.1")
+        .link("/initrd.img", "boot/initrd.img-6.1")
+        .script("/usr/bin/sh", "")
+        .script("/usr/sbin/init", "");
+    let all = ["/boot/vmlinuz-6.1", "/boot/initrd.img-6.1", "/boot/config-6.1", "/initrd.img"];
+    for level in Level::ALL {
+        check(&system.minify(&Options { level, ..Options::default() }), &all, &[]);
+        let boot = Some(Options::globs(&["/boot/vmlinuz-*".to_owned()]).unwrap());
+        let minified = system.minify(&Options { level, boot, ..Options::default() });
+        // Links to what stays do so too, and others do not bring it back.
+        check(&minified, &["/boot/vmlinuz-6.1", "/vmlinuz"], &all[1..]);
+        assert_eq!(rule(&minified, "/boot/initrd.img-6.1"), "boot-files");
+    }
+}
+
+#[test]
+fn links_on_the_way_to_what_the_kernel_starts_stay() {
+    let system = System::new();
+    system
+        .script("/usr/bin/sh", "")
+        .file("/usr/sbin/init", "#!/usr/bin/sh\n")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    check(&system.lean(&[]), &["/sbin", "/bin", "/usr/sbin/init"], &["/lib"]);
+    system.file("/usr/share/data/x", "x").link("/usr/share/way", "data");
+    check(&system.lean(&["/usr/share/way/x"]), &["/usr/share/way", "/usr/share/data/x"], &[]);
+}
+
+#[test]
+fn lists_of_modules_that_kmod_does_not_read_go_where_kmod_loads_modules() {
+    let lists = ["/usr/lib/modules/6.1/modules.symbols", "/usr/lib/modules/6.1/modules.order"];
+    let system = System::new();
+    system.script("/usr/bin/sh", "").script("/usr/sbin/init", "");
+    system.file(lists[0], "x").file(lists[1], "x");
+    let kept = "/usr/lib/modules/6.1/modules.dep";
+    system.file(kept, "");
+    check(&system.lean(&[]), &[lists[0], lists[1], kept], &[]);
+    system.file("/usr/bin/kmod", "x").link("/usr/sbin/modprobe", "../bin/kmod");
+    check(&system.lean(&[]), &[kept], &lists);
+}
+
+#[test]
+fn parts_of_python_for_writing_programs_stay_only_where_a_program_imports_them() {
+    let system = System::new();
+    let at = |name: &str| format!("/usr/lib/python3.11/{name}");
+    system
+        .file("/usr/bin/python3", "x")
+        .file(&at("json/__init__.py"), "")
+        .file(&at("lib2to3/main.py"), "")
+        .file(&at("pydoc_data/topics.py"), "")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let topics = at("pydoc_data/topics.py");
+    check(
+        &system.lean(&["python3"]),
+        &[&at("json/__init__.py")],
+        &[&at("lib2to3/main.py"), &topics],
+    );
+    system.file("/usr/bin/tool", "#!/usr/bin/python3\nimport pydoc_data.topics\n");
+    check(&system.lean(&["python3", "tool"]), &[&topics], &[&at("lib2to3/main.py")]);
+}
+
+#[test]
+fn byte_code_that_python_would_not_use_goes_where_times_are_lost() {
+    let system = System::new();
+    let (timed, hashed) =
+        ("/usr/lib/python3/a.cpython-311.pyc", "/usr/lib/python3/b.cpython-311.pyc");
+    // PEP 552: magic number, flags, then the time of the source or its digest.
+    system.file(timed, b"\xa7\r\r\n\0\0\0\0rest").file(hashed, b"\xa7\r\r\n\x03\0\0\0rest");
+    let at = |level, times_are_lost| {
+        system.minify(&Options { level, times_are_lost, ..Options::default() })
+    };
+    check(&at(Level::Safe, false), &[timed, hashed], &[]);
+    check(&at(Level::Safe, true), &[hashed], &[timed]);
+    system.script("/usr/sbin/init", "");
+    check(&at(Level::Bare, false), &[], &[timed, hashed]);
+}
+
+#[test]
 fn a_list_that_was_given_counts_at_every_level() {
     let system = System::new();
     for language in ["de", "fr", "pt", "pt_BR"] {

@@ -73,8 +73,8 @@ pub enum Command {
     Checkout(Checkout),
     /// Say which files of a system are needed and why, and which are not
     ///
-    /// The system is a root directory, which is only read; nothing is written but the report.
-    /// See docs/minify.md.
+    /// The system is a root directory, which is only read. With -o what stays is written to a new
+    /// directory. See docs/minify.md.
     Minify(Minify),
     /// Say what is in an update file, and what takes its bytes
     Inspect(Inspect),
@@ -169,6 +169,12 @@ pub struct Keygen {
 pub struct ReleaseArguments {
     /// The description, usually release.toml
     pub description: PathBuf,
+    /// Write what [minify] keeps and drops of each system, and why, to this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only say why [minify] keeps or drops this path, with the whole chain; nothing is recorded
+    #[arg(long, value_name = "PATH", conflicts_with = "report")]
+    pub explain: Option<String>,
     #[command(flatten)]
     pub store: StoreArgument,
     #[command(flatten)]
@@ -314,6 +320,10 @@ pub struct Checkout {
 pub struct Minify {
     /// The root directory of the system; give it as root, so that all of it can be read
     pub directory: PathBuf,
+    /// Write what stays to this directory, with owners, modes, attributes and times as they are;
+    /// nothing may be there
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// How much goes: safe (nothing that can matter at run time), lean (what nothing needs), or
     /// bare (comfort too)
     #[arg(long, value_name = "LEVEL", default_value_t, value_parser = clap::value_parser!(Level))]
@@ -342,8 +352,12 @@ pub struct Minify {
     /// modules or modaliases
     #[arg(long, value_name = "FILE")]
     pub hardware: Option<PathBuf>,
-    /// Say why this path stays or goes, with the whole chain
-    #[arg(long, value_name = "PATH")]
+    /// Keep these files of /boot only (/boot/vmlinuz-*); may be given several times. A system that
+    /// gets its initial RAM disk from Upmass has no use for another
+    #[arg(long, value_name = "GLOB")]
+    pub boot: Vec<String>,
+    /// Only say why this path stays or goes, with the whole chain
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["output", "report"])]
     pub explain: Option<String>,
     /// Write what becomes of every path, and why, to this file (JSON)
     #[arg(long, value_name = "FILE")]

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-image", &["upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-minify", &["upmass-store", "upmass-disk", "upmass-format"]),
-    ("upmass-import", &["upmass-store", "upmass-disk", "upmass-format"]),
+    ("upmass-import", &["upmass-minify", "upmass-store", "upmass-disk", "upmass-format"]),
     ("upmass-init", &["upmass-boot", "upmass-disk", "upmass-format"]),
     (
         "upmass-build",

@@ -35,6 +35,7 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
         "bytes",
         "hashed_bytes",
         "warnings",
+        "minified",
     ];
     check(&["release", "1.toml", "--store", "host"], &release);
     check(&["release", "1.toml", "--store", "device"], &release);

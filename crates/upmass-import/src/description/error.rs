@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use upmass_minify::MinifyError;
 use upmass_store::StoreError;
 
 use crate::ImportError;
@@ -185,6 +186,28 @@ pub enum Problem {
         /// Why.
         why: String,
     },
+    /// The list of hardware cannot be read.
+    #[error("\"hardware\" of \"minify\": cannot read {path}: {source}")]
+    Hardware {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A system cannot be made smaller.
+    #[error("\"minify\" of {place}: {source}")]
+    Minify {
+        /// The system.
+        place: String,
+        /// Why.
+        source: Box<MinifyError>,
+    },
+    /// There is nothing to make smaller.
+    #[error(
+        "no system has a component from a directory or an archive, and others are taken whole: \
+         remove [minify]"
+    )]
+    NothingToMinify,
     /// What is where a boot file should be is something else.
     #[error("\"{key}\" of {place}: expected a file, but {path} {what}")]
     NotAFile {
@@ -257,7 +280,8 @@ impl DescriptionError {
     pub fn is_bad_input(&self) -> bool {
         match &*self.problem {
             Problem::Import { source, .. } => source.is_bad_input(),
-            Problem::Read { .. } | Problem::Store(_) => false,
+            Problem::Minify { source, .. } => source.is_bad_input(),
+            Problem::Read { .. } | Problem::Hardware { .. } | Problem::Store(_) => false,
             _ => true,
         }
     }
@@ -267,6 +291,10 @@ impl DescriptionError {
         match &*self.problem {
             Problem::Import { source, .. } => source.is_temporary(),
             Problem::Store(error) => error.is_temporary(),
+            Problem::Minify { source, .. } => match &**source {
+                MinifyError::Store(error) => error.is_temporary(),
+                _ => false,
+            },
             _ => false,
         }
     }

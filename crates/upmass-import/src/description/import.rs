@@ -1,14 +1,16 @@
 //! From a description to a release whose trees are all in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use upmass_format::oci::{LABEL_LAYERS, LABEL_MANIFEST};
 use upmass_format::release::{BootFile, Component, InstallPath, LABEL_VERSION, Release, System};
+use upmass_format::tree::MtimePolicy;
 use upmass_format::{TreeId, TreePath};
 use upmass_store::Store;
 
 use super::error::{DescriptionError, Fault, Problem};
+use super::minify::{MinifiedSystem, size};
 use super::service::{ServiceDescription, import_service};
 use super::view::{Found, Trees, View};
 use super::{
@@ -22,7 +24,7 @@ use crate::{
 
 /// A release whose trees and objects are in the store and durable. It is not recorded: until
 /// [`Store::record`], the next collection removes what only it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImportedRelease {
     /// The release.
     pub release: Release,
@@ -30,6 +32,9 @@ pub struct ImportedRelease {
     pub components: Vec<ComponentReport>,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What each system keeps and why, where the description asks for less. Systems of which
+    /// nothing was looked at are not among them.
+    pub minified: Vec<MinifiedSystem>,
 }
 
 /// What the import of a component took.
@@ -96,14 +101,11 @@ impl Import<'_> {
         self.import_services()?;
         let trees = Trees::new(self.store);
         let made = self.make_ram_disks(&trees, &roots)?;
+        let minified = self.minify(&trees, &roots, &made)?;
         let mut release = self.release();
         let mut systems = Vec::new();
         for (described, made) in self.description.systems.iter().zip(&made) {
-            let mut system = self.system(described, &roots);
-            // What is made belongs to the system that it was made for.
-            let made = made.as_ref().map(|name| self.index(name));
-            system.roots.extend(made);
-            system.roots.sort_unstable();
+            let (system, made) = self.system_with(described, &roots, made.as_ref());
             let view = View::new(&trees, &release, release.closure(&system));
             systems.push(System { boot: find_boot_files(&view, described, made)?, ..system });
         }
@@ -115,7 +117,8 @@ impl Import<'_> {
         release.to_bytes().map_err(|source| Problem::Release { source })?;
 
         let components = self.drafts.values().map(|draft| draft.report.clone()).collect();
-        Ok(ImportedRelease { release, components, warnings: std::mem::take(&mut self.warnings) })
+        let warnings = std::mem::take(&mut self.warnings);
+        Ok(ImportedRelease { release, components, warnings, minified })
     }
 
     /// The release with all components and no systems.
@@ -154,6 +157,78 @@ impl Import<'_> {
             command_line: described.command_line.clone(),
             changes: described.changes,
         }
+    }
+
+    /// The same with what was made for it, whose index is the second.
+    fn system_with(
+        &self,
+        described: &SystemDescription,
+        roots: &[Vec<String>],
+        made: Option<&String>,
+    ) -> (System, Option<usize>) {
+        let mut system = self.system(described, roots);
+        // What is made belongs to the system that it was made for.
+        let made = made.map(|name| self.index(name));
+        system.roots.extend(made);
+        system.roots.sort_unstable();
+        (system, made)
+    }
+
+    /// Makes the components smaller, where the description says so. What is made before, initial
+    /// RAM disks among it, is made of all that was imported.
+    fn minify(
+        &mut self,
+        trees: &Trees<'_>,
+        roots: &[Vec<String>],
+        made: &[Option<String>],
+    ) -> Result<Vec<MinifiedSystem>, Fault> {
+        let Some(minify) = &self.description.minify else { return Ok(Vec::new()) };
+        let release = self.release();
+        let of = |names: &mut dyn Iterator<Item = &String>| -> BTreeSet<usize> {
+            names.map(|name| self.index(name)).collect()
+        };
+        let is_plain = |component: &ComponentDescription| {
+            matches!(component.source, Source::Directory(_) | Source::Tar(_))
+        };
+        let described = self.description.components.iter().zip(roots);
+        let plain = described.filter(|(component, _)| is_plain(component));
+        let smaller = of(&mut plain.flat_map(|(_, names)| names));
+        let services: Vec<String> = self.description.services.iter().map(component_of).collect();
+        let whole = of(&mut services.iter());
+        let mut options = minify.options()?;
+        options.times_are_lost = smaller.iter().all(|index| {
+            let source = self.drafts[&release.components[*index].name].source;
+            self.description.components[source].options.mtimes == MtimePolicy::Normalised
+        });
+        let mut systems = Vec::new();
+        for (described, made) in self.description.systems.iter().zip(made) {
+            let (system, made) = self.system_with(described, roots, made.as_ref());
+            let mut members = release.closure(&system);
+            let boot =
+                find_boot_files(&View::new(trees, &release, members.clone()), described, made)?;
+            members.retain(|index| smaller.contains(index) || whole.contains(index));
+            if !members.iter().any(|index| smaller.contains(index)) {
+                continue;
+            }
+            systems.push(minify.system(
+                &options,
+                (&described.name, &boot),
+                (trees, &release),
+                (members, &whole),
+                self.progress,
+            )?);
+        }
+        if systems.is_empty() {
+            return Err(Fault::at(minify.line, Problem::NothingToMinify));
+        }
+        for index in smaller {
+            let tree = minify.prune(self.store, &release, index, &systems)?;
+            let name = &release.components[index].name;
+            let draft = self.drafts.get_mut(name).expect("each component was a draft");
+            draft.tree = tree;
+            (draft.report.files, draft.report.bytes) = size(&*trees.get(tree)?);
+        }
+        Ok(systems)
     }
 
     fn ascending(&self, names: &mut dyn Iterator<Item = &String>) -> Vec<usize> {

@@ -6,6 +6,7 @@ use toml::de::DeTable;
 use upmass_format::release::{InstallPath, LABEL_VERSION};
 
 use super::error::{Fault, Problem};
+use super::minify::read_minify;
 use super::resolve::{self, NamedComponent, NamedSystem};
 use super::service::read_service;
 use super::table::{Table, Value, line_at};
@@ -48,6 +49,7 @@ impl Reader<'_> {
             "counter",
             "fallback",
             "labels",
+            "minify",
             "component",
             "service",
             "system",
@@ -62,6 +64,7 @@ impl Reader<'_> {
             return Err(Fault::at(value.line, Problem::NotHere { place, key: "labels", why }));
         }
 
+        let minify = file.get("minify").map(|value| read_minify(&value, self.dir)).transpose()?;
         let mut components = Vec::new();
         for value in tables(file, "component")? {
             components.push(self.component(&value)?);
@@ -104,6 +107,7 @@ impl Reader<'_> {
             services,
             systems,
             fallback,
+            minify,
             init_program: None,
         })
     }

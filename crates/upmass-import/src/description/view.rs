@@ -60,7 +60,11 @@ impl<'a> Trees<'a> {
         Self { store, read: RefCell::default() }
     }
 
-    fn get(&self, id: TreeId) -> Result<Rc<Directory>, StoreError> {
+    pub(super) fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    pub(super) fn get(&self, id: TreeId) -> Result<Rc<Directory>, StoreError> {
         if let Some(tree) = self.read.borrow().get(&id) {
             return Ok(tree.clone());
         }

@@ -5,6 +5,7 @@ mod layout;
 
 mod boot;
 mod image;
+mod minify;
 mod ram_disk;
 mod read;
 mod refused;

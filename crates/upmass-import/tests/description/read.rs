@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_examples_of_the_manual_are_understood() {
     let manual = manual();
-    assert_eq!(manual_examples(&manual).count(), 2);
+    assert_eq!(manual_examples(&manual).count(), 3);
     for example in manual_examples(&manual) {
         let project = Project::with(example);
         read_description(&project.path("release.toml")).unwrap();
@@ -16,7 +16,8 @@ fn the_examples_of_the_manual_are_understood() {
 fn a_system_with_a_source_is_a_component_at_the_root() {
     let project = Project::with(SMALL);
     project.file("root/etc/hostname", "device");
-    let ImportedRelease { release, components, warnings } = project.import();
+    let ImportedRelease { release, components, warnings, minified } = project.import();
+    assert_eq!(minified, []);
     assert_eq!(warnings, [] as [String; 0]);
     assert_eq!((release.machine.as_str(), release.version(), release.counter), ("m", Some("1"), 1));
     assert_eq!(release.labels.len(), 1);

@@ -15,7 +15,7 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &SMALL.replace("version", "vershun"),
         "release.toml:2: unknown key \"vershun\" in the file, did you mean \"version\"?; known are \
-         machine, version, counter, fallback, labels, component, service, system",
+         machine, version, counter, fallback, labels, minify, component, service, system",
     );
     check_refused(
         &format!("{SMALL}initramfs = \"/initrd\"\n"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::table::Spares;
+use crate::glob::Glob;
 use crate::system::System;
 use crate::tree::Id;
-use crate::{Kind, Options, Result};
+use crate::{Kind, Level, Options, Result};
 
 /// What rules leave alone.
 pub(super) struct Spared {
@@ -15,6 +16,11 @@ pub(super) struct Spared {
     /// Paths of modules; `None` where all stay.
     modules: Option<BTreeSet<Vec<u8>>>,
     has_hwdb: bool,
+    /// Boot files; `None` where all stay.
+    boot: Option<Vec<Glob>>,
+    is_bare: bool,
+    /// Whether modules are loaded by kmod, which has its own form of most lists.
+    has_kmod: bool,
 }
 
 impl Spared {
@@ -36,12 +42,17 @@ impl Spared {
             names.flat_map(|name| system.modules_for(name.as_bytes())).collect()
         });
         let has_hwdb = system.tree.resolve(b"/usr/lib/udev/hwdb.bin").end.is_some();
+        let modprobe = system.tree.resolve(b"/sbin/modprobe").end;
+        let has_kmod = modprobe.is_some_and(|end| system.tree.entry(end).name() == b"kmod");
         Ok(Self {
             languages: languages.iter().map(|name| stem(name).to_owned()).collect(),
             time_zones: time_zones.into_iter().collect(),
             terminals: terminals.into_iter().collect(),
             modules,
             has_hwdb,
+            boot: options.boot.clone(),
+            is_bare: options.level == Level::Bare,
+            has_kmod,
         })
     }
 
@@ -69,9 +80,24 @@ impl Spared {
                 self.modules.as_ref().is_none_or(|modules| modules.contains(&entry.path))
             }
             Spares::HwdbWithoutHardware => self.modules.is_none(),
+            Spares::Boot => self.boot.as_ref().is_none_or(|globs| {
+                let end = system.tree.resolve(&entry.path).end;
+                let end = end.map(|end| system.tree.path(end));
+                globs.iter().any(|glob| {
+                    glob.matches(&entry.path) || end.is_some_and(|end| glob.matches(end))
+                })
+            }),
+            Spares::ByteCodeInUse => !self.is_bare && !holds_time(system, id),
+            Spares::WithoutKmod => !self.has_kmod,
             Spares::HwdbSources => !self.has_hwdb || matches!(entry.kind, Kind::Symlink(_)),
         }
     }
+}
+
+/// Whether byte code is compared with the time of its source, not with a digest (PEP 552).
+fn holds_time(system: &System<'_>, id: Id) -> bool {
+    let head = system.tree.head(id, 8).unwrap_or_default();
+    head.get(4..8).is_some_and(|flags| flags == [0; 4])
 }
 
 /// Whether translations into `name` are for who wants `wanted`: `de_DE` takes those for `de` too,

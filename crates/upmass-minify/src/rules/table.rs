@@ -17,6 +17,12 @@ pub(super) enum Spares {
     HwdbWithoutHardware,
     /// Sources of a hardware database that was never built.
     HwdbSources,
+    /// Boot files that are used, and links to them.
+    Boot,
+    /// Byte code that Python would use.
+    ByteCodeInUse,
+    /// What kmod has in a form of its own, where another program loads modules.
+    WithoutKmod,
 }
 
 const RULE: Rule = Rule {
@@ -113,6 +119,17 @@ pub(super) const RULES: &[Rule] = &[
         ..RULE
     },
     Rule {
+        name: "boot-files",
+        // Only where somebody says what boots.
+        level: Bare,
+        what: "a boot file that is not among those that are used",
+        back: "--boot PATH",
+        patterns: &["/boot", "/vmlinuz*", "/initrd.img*"],
+        spares: Spares::Boot,
+        is_firm: true,
+        ..RULE
+    },
+    Rule {
         name: "translations",
         level: Lean,
         what: "a translation into a language that is not wanted",
@@ -170,6 +187,20 @@ pub(super) const RULES: &[Rule] = &[
             "/usr/lib/modules/*/updates",
         ],
         spares: Spares::Hardware,
+        ..RULE
+    },
+    Rule {
+        name: "module-lists",
+        level: Lean,
+        what: "a list of kernel modules that only depmod and people read",
+        patterns: &[
+            "/usr/lib/modules/*/modules.symbols",
+            "/usr/lib/modules/*/modules.order",
+            "/lib/modules/*/modules.symbols",
+            "/lib/modules/*/modules.order",
+        ],
+        spares: Spares::WithoutKmod,
+        is_firm: true,
         ..RULE
     },
     Rule {
@@ -247,10 +278,28 @@ pub(super) const RULES: &[Rule] = &[
         ..RULE
     },
     Rule {
+        name: "python-workshop",
+        level: Lean,
+        what: "a part of Python for those who write programs: its tests, editor, installer and texts of help",
+        patterns: &[
+            "/usr/lib/python3*/test",
+            "/usr/lib/python3*/idlelib",
+            "/usr/lib/python3*/lib2to3",
+            "/usr/lib/python3*/ensurepip",
+            "/usr/lib/python3*/turtledemo",
+            "/usr/lib/python3*/turtle.py",
+            "/usr/lib/python3*/pydoc_data",
+            "/usr/lib/python3*/config-*",
+        ],
+        except: &["/usr/lib/python3*/config-*/Makefile"],
+        ..RULE
+    },
+    Rule {
         name: "byte-code",
         level: Bare,
         what: "byte code that Python makes again when it needs it",
         patterns: &["/**/__pycache__", "/**/*.pyc"],
+        spares: Spares::ByteCodeInUse,
         ..RULE
     },
     Rule {

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-use upmass_import::{import_release, read_description};
+use serde_json::{Value, json};
+use upmass_import::{ImportedRelease, MinifiedSystem, import_release, read_description};
 
+use super::minify::report::{explained, report, summary};
 use crate::arguments::ReleaseArguments;
+use crate::failure::{Failure, Kind};
 use crate::{Outcome, output, progress};
 
 pub fn run(arguments: &ReleaseArguments) -> Outcome {
@@ -17,6 +19,13 @@ pub fn run(arguments: &ReleaseArguments) -> Outcome {
     let bar = progress::bytes("importing", None);
     let imported = import_release(&store, &description, &|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
+    if let Some(path) = &arguments.explain {
+        return explain(&imported, path, arguments.json.json);
+    }
+    if let Some(path) = &arguments.report {
+        let report = json!({ "version": 1, "systems": reports(&imported) });
+        output::file(path, &[report.to_string().as_bytes()])?;
+    }
     let recorded = store.record(&imported.release);
     super::report_steps();
     let id = recorded?;
@@ -34,6 +43,7 @@ pub fn run(arguments: &ReleaseArguments) -> Outcome {
             "bytes": bytes,
             "hashed_bytes": hashed,
             "warnings": imported.warnings,
+            "minified": summaries(&imported),
         }));
     }
     output::line(&format!("{id} {}", description.version()))?;
@@ -44,6 +54,56 @@ pub fn run(arguments: &ReleaseArguments) -> Outcome {
         output::bytes(bytes),
         output::bytes(hashed)
     ));
+    for MinifiedSystem { system, minified, .. } in &imported.minified {
+        let (before, after) = minified.totals();
+        output::note(format_args!(
+            "system {system}: {} of {} bytes stay (level {})",
+            output::bytes(after.bytes),
+            output::bytes(before.bytes),
+            minified.level()
+        ));
+    }
+    Ok(())
+}
+
+/// Totals for each system that was made smaller.
+fn summaries(imported: &ImportedRelease) -> Value {
+    imported.minified.iter().map(|made| (made.system.clone(), summary(&made.minified))).collect()
+}
+
+/// Every path, for each system.
+fn reports(imported: &ImportedRelease) -> Value {
+    imported.minified.iter().map(|made| (made.system.clone(), report(&made.minified))).collect()
+}
+
+/// Says, for each system that has the path, why it stays or goes.
+fn explain(imported: &ImportedRelease, path: &str, is_json: bool) -> Outcome {
+    if imported.minified.is_empty() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--explain: the description has no [minify], so all of every source stays",
+        ));
+    }
+    let absolute = format!("/{}", path.trim_matches('/'));
+    let having = |made: &&MinifiedSystem| made.minified.verdict(absolute.as_bytes()).is_some();
+    let mut systems: Vec<&MinifiedSystem> = imported.minified.iter().filter(having).collect();
+    if systems.is_empty() {
+        // One of them says that there is no such path.
+        systems.extend(imported.minified.first());
+    }
+    if is_json {
+        let explained = systems
+            .iter()
+            .map(|made| Ok((made.system.clone(), explained(&made.minified, &absolute)?)));
+        let explained = explained.collect::<Result<serde_json::Map<_, _>, Failure>>()?;
+        return output::json(json!({ "systems": explained }));
+    }
+    for made in systems {
+        if imported.minified.len() > 1 {
+            output::line(&format!("system {}:", made.system))?;
+        }
+        super::minify::explain(&made.minified, &absolute, false)?;
+    }
     Ok(())
 }
 

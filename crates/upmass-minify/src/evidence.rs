@@ -241,7 +241,12 @@ fn is_looked_at(path: &[u8]) -> bool {
         b"/usr/share/dbus-1/system.d/",
         b"/usr/lib/systemd/system-preset/",
     ];
-    !NEVER.iter().any(|prefix| path.starts_with(prefix)) && !path.ends_with(b".pyc")
+    // How an interpreter was built, with every tool and library of that day.
+    let name = name_of(path);
+    let is_of_build = [&b"Config_heavy.pl"[..], b"Config_git.pl"].contains(&name)
+        || name.starts_with(b"_sysconfigdata");
+    let is_never = NEVER.iter().any(|prefix| path.starts_with(prefix));
+    !is_never && !is_of_build && !path.ends_with(b".pyc")
 }
 
 const MAX_DETAIL: usize = 200;

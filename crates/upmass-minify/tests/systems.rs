@@ -279,6 +279,37 @@ fn parts_of_python_for_writing_programs_stay_only_where_a_program_imports_them()
 }
 
 #[test]
+fn parts_of_perl_for_writing_programs_and_its_east_asian_encodings_are_no_part_of_its_library() {
+    let system = System::new();
+    let (share, lib) = ("/usr/share/perl/5.36.0", "/usr/lib/x86_64-linux-gnu/perl/5.36.0");
+    let stay = [
+        &format!("{share}/JSON/PP.pm")[..],
+        &format!("{lib}/Encode.pm"),
+        &format!("{lib}/auto/Encode/Encode.so"),
+        // Some of it is used by what is not.
+        &format!("{share}/ExtUtils/Used.pm"),
+    ];
+    let go = [
+        &format!("{share}/CPAN.pm")[..],
+        &format!("{share}/ExtUtils/MakeMaker.pm"),
+        &format!("{share}/pod/perldiag.pod"),
+        &format!("{lib}/auto/Encode/JP/JP.so"),
+        &format!("{lib}/CORE/perl.h"),
+        // Mentioned by what only says how Perl was built.
+        "/usr/lib/libperl.so.5.36",
+    ];
+    for path in stay.iter().chain(&go) {
+        system.file(path, "");
+    }
+    system
+        .file("/usr/bin/perl", "x")
+        .file(stay[0], "package JSON::PP;\nuse ExtUtils::Used;\n")
+        .file(&format!("{lib}/Config_heavy.pl"), "libperl='libperl.so.5.36'\n")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    check(&system.lean(&["perl"]), &stay, &go);
+}
+
+#[test]
 fn byte_code_that_python_would_not_use_goes_where_times_are_lost() {
     let system = System::new();
     let (timed, hashed) =

@@ -83,6 +83,8 @@ pub(super) const RULES: &[Rule] = &[
             "/usr/share/pkgconfig",
             "/usr/share/aclocal",
             "/usr/lib/**/cmake",
+            // Perl's own.
+            "/usr/lib/**/CORE/*.h",
         ],
         unless_command: COMPILERS,
         ..RULE
@@ -173,7 +175,15 @@ pub(super) const RULES: &[Rule] = &[
         name: "charsets",
         level: Lean,
         what: "a character set that no program names",
-        patterns: &["/usr/lib/**/gconv/*.so", "/lib/**/gconv/*.so"],
+        patterns: &[
+            "/usr/lib/**/gconv/*.so",
+            "/lib/**/gconv/*.so",
+            "/usr/lib/**/perl*/*/auto/Encode/CN",
+            "/usr/lib/**/perl*/*/auto/Encode/JP",
+            "/usr/lib/**/perl*/*/auto/Encode/KR",
+            "/usr/lib/**/perl*/*/auto/Encode/TW",
+            "/usr/lib/python3*/lib-dynload/_codecs_*.so",
+        ],
         ..RULE
     },
     Rule {
@@ -292,6 +302,34 @@ pub(super) const RULES: &[Rule] = &[
             "/usr/lib/python3*/config-*",
         ],
         except: &["/usr/lib/python3*/config-*/Makefile"],
+        ..RULE
+    },
+    Rule {
+        name: "perl-workshop",
+        level: Lean,
+        what: "a part of Perl for those who write programs: its tests, debugger, installers and texts of help",
+        patterns: &[
+            "/usr/share/perl/*/CPAN",
+            "/usr/share/perl/*/CPAN.pm",
+            "/usr/share/perl/*/App/Cpan.pm",
+            "/usr/share/perl/*/App/Prove",
+            "/usr/share/perl/*/App/Prove.pm",
+            "/usr/share/perl/*/ExtUtils",
+            "/usr/share/perl/*/Module/CoreList",
+            "/usr/share/perl/*/Module/CoreList.pm",
+            "/usr/share/perl/*/TAP",
+            "/usr/share/perl/*/Test",
+            "/usr/share/perl/*/Test.pm",
+            "/usr/share/perl/*/Test2",
+            "/usr/share/perl/*/Test2.pm",
+            "/usr/share/perl/*/perl5db.pl",
+            "/usr/share/perl/*/pod",
+            "/usr/share/perl/*/**/*.pod",
+            "/usr/share/perl/*/Unicode/Collate/*keys.txt",
+            "/usr/lib/**/perl/*/Devel/PPPort.pm",
+            "/usr/lib/**/perl/*/**/*.pod",
+            "/usr/lib/**/perl/*/*.pod",
+        ],
         ..RULE
     },
     Rule {

@@ -69,6 +69,13 @@ pub enum Command {
     /// with status 0, all within the deadline. On trial the release is then confirmed; when one
     /// fails, the reason is stored and the device restarts into the old release.
     Health(Health),
+    /// List the services of this device and their states, or those of a release
+    Services(Services),
+    /// Run a command in a service that runs
+    ///
+    /// Output and exit status are those of the command, which has the user, the environment and
+    /// the directory of the service.
+    Exec(Exec),
     /// Write a system of a release into a directory, exactly
     Checkout(Checkout),
     /// Say which files of a system are needed and why, and which are not
@@ -404,6 +411,29 @@ pub struct Diff {
     pub store: StoreArgument,
     #[command(flatten)]
     pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Services {
+    /// RELEASE or RELEASE/SYSTEM of a store, instead of the system that runs; without a system
+    /// the fallback
+    #[arg(value_name = "RELEASE[/SYSTEM]")]
+    pub system: Option<String>,
+    #[command(flatten)]
+    pub place: WhereArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The service
+    pub service: String,
+    /// The command and its words
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+    #[command(flatten)]
+    pub device: DeviceArgument,
 }
 
 #[derive(Debug, Args)]

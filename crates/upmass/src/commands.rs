@@ -7,6 +7,7 @@ mod collect;
 mod confirm;
 mod delta;
 mod diff;
+mod exec;
 mod generate;
 mod health;
 mod image;
@@ -21,6 +22,7 @@ mod release;
 mod remove;
 mod report;
 mod rollback;
+mod services;
 mod show;
 mod status;
 mod update;
@@ -47,6 +49,8 @@ pub fn run(command: Command) -> Outcome {
         Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Services(arguments) => services::run(&arguments),
+        Command::Exec(arguments) => exec::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

@@ -11,6 +11,7 @@ mod plain;
 mod progress;
 mod releases;
 mod scratch;
+mod services;
 
 use std::process::ExitCode;
 

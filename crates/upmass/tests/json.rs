@@ -96,6 +96,8 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
         &["show", "2", "--store", "host"],
         &["release", "machine", "counter", "labels", "fallback", "components", "systems"],
     );
+    check(&["services", "1", "--store", "host"], &["release", "system", "services"]);
+    check(&["services", "--root", "one"], &["services"]);
     check(&["log", "--store", "host"], &["releases"]);
     check(&["check", "--store", "device"], &["objects", "bytes", "releases", "damages"]);
     check(

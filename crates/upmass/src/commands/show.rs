@@ -4,7 +4,8 @@ use serde_json::json;
 use upmass_format::release::{Changes, Release, System};
 
 use crate::arguments::Show;
-use crate::{Outcome, output, releases};
+use crate::failure::Failure;
+use crate::{Outcome, output, releases, services};
 
 pub fn run(arguments: &Show) -> Outcome {
     let store = super::open(&arguments.store)?;
@@ -28,7 +29,7 @@ pub fn run(arguments: &Show) -> Outcome {
             .systems
             .iter()
             .map(|system| {
-                json!({
+                Ok(json!({
                     "name": system.name,
                     "labels": system.labels,
                     "components": system.roots.iter().map(name).collect::<Vec<_>>(),
@@ -36,9 +37,10 @@ pub fn run(arguments: &Show) -> Outcome {
                     "cmdline": system.command_line,
                     "etc": system.changes.etc.word(),
                     "var": system.changes.var.word(),
-                })
+                    "services": services::of_system(&store, &release, system)?,
+                }))
             })
-            .collect();
+            .collect::<Result<_, Failure>>()?;
         return output::json(json!({
             "release": id.to_string(),
             "machine": release.machine,
@@ -68,6 +70,11 @@ pub fn run(arguments: &Show) -> Outcome {
             let component = &release.components[index];
             let tree = &component.tree.short();
             output::line(&format!("  {tree}  {} at {}", component.name, component.install))?;
+            for service in services::of_component(&store, &release, index)? {
+                let text = |key: &str| services::text(&service, key).to_owned();
+                let (name, image, runtime) = (text("name"), text("image"), text("runtime"));
+                output::line(&format!("    service {name} of {image}, run by {runtime}"))?;
+            }
             for (key, value) in &component.labels {
                 output::line(&format!("    {key} {value}"))?;
             }

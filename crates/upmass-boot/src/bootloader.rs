@@ -1,8 +1,8 @@
 //! What is asked of a boot loader and its firmware, and what is promised.
 //!
-//! How to add one: a module beside `uefi` that implements [`Bootloader`] on its durable store (a
-//! simulated one for tests), a row in `tests/bootloaders.rs`, and the files of its slots beside
-//! `upmass_image::uefi`.
+//! How to add one: a module beside `uefi` and `uboot` that implements [`Bootloader`] on its durable
+//! store (a simulated one for tests), a row in `tests/bootloaders.rs`, and the files of its slots
+//! beside `upmass_image::uefi`.
 
 use upmass_disk::DiskError;
 use upmass_disk::ReadAt;
@@ -122,6 +122,30 @@ pub enum BootError {
         slot: Slot,
         /// What is missing.
         wanted: &'static str,
+    },
+    /// No script, or nothing that it could start.
+    #[error("slot {slot} has no {file}, so that U-Boot cannot start it")]
+    NoScript {
+        /// Which slot.
+        slot: Slot,
+        /// What is missing.
+        file: &'static str,
+    },
+    /// A name that the boot script does not take.
+    #[error(
+        "the name of an entry has characters that U-Boot's script does not take, or more than {max}"
+    )]
+    Entry {
+        /// Most characters.
+        max: usize,
+    },
+    /// The medium does not have what was written.
+    #[error(
+        "what U-Boot is told reads back differently at byte {offset} of the disk: the medium is failing"
+    )]
+    ReadBack {
+        /// Where, in bytes from the start of the disk.
+        offset: u64,
     },
     /// Nobody to ask.
     #[error("there is no boot loader that could be told what to start")]

@@ -165,7 +165,8 @@ fn named_slot(roots: &Roots, line: &str) -> Result<Option<(Guid, ToldBy)>, Disco
     if let Some(id) = told.map_err(|(path, source)| DiscoverError::Io { path, source })? {
         return Ok(Some((id, ToldBy::Loader)));
     }
-    match command_line::value(line, command_line::SLOT) {
+    // Empty where the loader knows no more than we do.
+    match command_line::value(line, command_line::SLOT).filter(|text| !text.is_empty()) {
         Some(text) => match text.parse() {
             Ok(id) => Ok(Some((id, ToldBy::CommandLine))),
             Err(_) => Err(DiscoverError::Slot { found: text }),

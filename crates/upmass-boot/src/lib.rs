@@ -3,7 +3,7 @@
 //! - [`discover()`] finds the disk that this system was started from, and what of it really booted.
 //! - [`policy`] says which durable steps follow from what is known: pure.
 //! - [`Control`] does them, on the disk, the boot loader and the system partition.
-//! - [`Bootloader`] is what is asked of firmware and loader; each kind has one module ([`uefi`]).
+//! - [`Bootloader`] is what is asked of firmware and loader; each kind has one module ([`uefi`], [`uboot`]).
 //!
 //! A release is *armed* (the next start alone boots it), *tried* (that start), and *confirmed* (its
 //! slot becomes active, by one sector of the partition table). That a release is on trial is
@@ -23,6 +23,7 @@ mod control;
 pub mod discover;
 mod loader;
 pub mod policy;
+pub mod uboot;
 pub mod uefi;
 pub mod variables;
 

@@ -1,15 +1,17 @@
 //! What every boot loader must do, for each of them, on a store that loses power.
 
 mod machine;
+mod uboot_disk;
 
 use std::sync::Arc;
 
 use machine::{SLOT_LEN, Slots, guid, layout};
+use uboot_disk::UBootDisk;
 use upmass_boot::bootloader::{BootError, Bootloader, Target};
 use upmass_boot::uefi::Uefi;
 use upmass_boot::variables::{SimVariables, Variables, Vendor};
 use upmass_disk::gpt::{Layout, Slot};
-use upmass_disk::{ReadAt, SlotImage};
+use upmass_disk::{Flushes, ReadAt, SlotImage};
 
 /// A boot loader on a store that can be looked at, cut, and started.
 trait Bench {
@@ -17,7 +19,8 @@ trait Bench {
     /// How many durable steps were taken.
     fn steps(&self) -> usize;
     fn cut_power_at(&self, step: usize);
-    /// All that may be found when power is lost after so many steps.
+    /// All that may be found when power is lost after so many steps, or in the next one; first that
+    /// nothing of it was done.
     fn crash_states(&self, steps: usize) -> Vec<Box<dyn Bench>>;
     /// A start, as firmware and loader do it: the slot of the disk that boots, and the entry in it.
     fn start(&self, layout: &Layout, active: Slot) -> (Slot, Option<String>);
@@ -75,9 +78,28 @@ impl Bench for UefiBench {
     }
 }
 
+impl Bench for UBootDisk {
+    fn loader(&self) -> Box<dyn Bootloader> {
+        self.loader()
+    }
+    fn steps(&self) -> usize {
+        self.steps()
+    }
+    fn cut_power_at(&self, step: usize) {
+        self.cut_power_at(step);
+    }
+    fn crash_states(&self, steps: usize) -> Vec<Box<dyn Bench>> {
+        let states = self.crash_states(steps).into_iter();
+        states.map(|state| Box::new(state) as Box<dyn Bench>).collect()
+    }
+    fn start(&self, layout: &Layout, active: Slot) -> (Slot, Option<String>) {
+        self.start(layout, active)
+    }
+}
+
 /// One row for each boot loader.
 fn benches() -> Vec<Box<dyn Bench>> {
-    vec![Box::new(UefiBench(Arc::new(SimVariables::of_systemd_boot())))]
+    vec![Box::new(UefiBench(Arc::new(SimVariables::of_systemd_boot()))), Box::new(UBootDisk::new())]
 }
 
 struct Content(Vec<u8>);
@@ -102,7 +124,7 @@ fn content(files: &[&str]) -> Content {
 }
 
 fn bootable() -> Content {
-    content(&["EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"])
+    content(&["EFI/BOOT/BOOTX64.EFI", "loader/loader.conf", "boot.scr", "upmass/extlinux.conf"])
 }
 
 fn arm(loader: &dyn Bootloader, slot: Slot) -> Result<(), BootError> {
@@ -227,6 +249,163 @@ fn a_slot_that_this_machine_cannot_start_is_not_armed() {
         assert!(loader.arm(&target).is_err());
         assert_eq!(bench.steps(), 0);
     }
+}
+
+#[test]
+fn what_returned_is_durable() {
+    for bench in benches() {
+        let (loader, layout) = (bench.loader(), layout(5));
+        let now = || bench.crash_states(bench.steps());
+        arm(&*loader, Slot::Two).unwrap();
+        assert!(now().iter().all(|state| state.start(&layout, Slot::One).0 == Slot::Two));
+        loader.disarm(&layout).unwrap();
+        assert!(now().iter().all(|state| state.start(&layout, Slot::One).0 == Slot::One));
+        loader.choose(Some("rescue.conf")).unwrap();
+        loader.prefer(Some("mission.conf")).unwrap();
+        for state in now() {
+            let started = || state.start(&layout, Slot::One).1;
+            assert_eq!(started().as_deref(), Some("rescue.conf"));
+            assert_eq!(started().as_deref(), Some("mission.conf"));
+        }
+    }
+}
+
+#[test]
+fn a_cut_while_a_system_is_chosen_or_preferred_leaves_the_slot_that_is_armed_or_nothing() {
+    for bench in benches() {
+        let (loader, layout) = (bench.loader(), layout(5));
+        loader.prefer(Some("old.conf")).unwrap();
+        arm(&*loader, Slot::Two).unwrap();
+        let before = bench.steps();
+        loader.choose(Some("rescue.conf")).unwrap();
+        loader.prefer(Some("new.conf")).unwrap();
+        loader.choose(None).unwrap();
+        for steps in before..=bench.steps() {
+            for state in bench.crash_states(steps) {
+                let (_, entry) = state.start(&layout, Slot::One);
+                let known = [None, Some("old.conf"), Some("new.conf"), Some("rescue.conf")];
+                assert!(known.contains(&entry.as_deref()), "{entry:?}");
+                // All later starts: the old one or the new one.
+                let (slot, entry) = state.start(&layout, Slot::One);
+                assert_eq!(slot, Slot::One);
+                assert!(known[..3].contains(&entry.as_deref()), "{entry:?}");
+            }
+        }
+    }
+}
+
+// What follows is of U-Boot alone.
+
+#[test]
+fn without_flushes_the_same_cuts_lose_what_returned() {
+    let layout = layout(5);
+    let bench = UBootDisk::with_flushes(Flushes::Dropped);
+    arm(&*bench.loader(), Slot::Two).unwrap();
+    let found = bench.crash_states(bench.steps());
+    let booted: Vec<Slot> = found.iter().map(|state| state.start(&layout, Slot::One).0).collect();
+    assert!(booted.contains(&Slot::One) && booted.contains(&Slot::Two), "{booted:?}");
+}
+
+#[test]
+fn a_preference_survives_a_cut_while_it_is_written() {
+    let (bench, layout) = (UBootDisk::new(), layout(5));
+    let loader = bench.loader();
+    loader.prefer(Some("old.conf")).unwrap();
+    let before = bench.steps();
+    loader.prefer(Some("new.conf")).unwrap();
+    let mut found = std::collections::BTreeSet::new();
+    for steps in before..=bench.steps() {
+        for state in bench.crash_states(steps) {
+            found.insert(state.start(&layout, Slot::One).1.unwrap());
+            assert_eq!(state.loader().preferred().unwrap(), state.start(&layout, Slot::One).1);
+        }
+    }
+    assert_eq!(found, ["new.conf", "old.conf"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_cut_while_the_script_clears_the_one_shot_leaves_it_or_none() {
+    let (bench, layout) = (UBootDisk::new(), layout(5));
+    arm(&*bench.loader(), Slot::Two).unwrap();
+    let before = bench.steps();
+    assert_eq!(bench.start(&layout, Slot::One).0, Slot::Two);
+    let mut found = Vec::new();
+    for steps in before..=bench.steps() {
+        for state in bench.crash_states(steps) {
+            found.push(state.start(&layout, Slot::One).0);
+            assert_eq!(state.start(&layout, Slot::One).0, Slot::One);
+        }
+    }
+    assert!(found.contains(&Slot::One) && found.contains(&Slot::Two), "{found:?}");
+}
+
+#[test]
+fn a_slot_of_another_disk_is_not_tried_and_not_taken_back() {
+    let bench = UBootDisk::new();
+    let loader = bench.loader();
+    arm(&*loader, Slot::Two).unwrap();
+    assert_eq!(loader.armed(&layout(6)).unwrap(), None);
+    let steps = bench.steps();
+    loader.disarm(&layout(6)).unwrap();
+    assert_eq!(bench.steps(), steps);
+    assert_eq!(bench.start(&layout(6), Slot::One).0, Slot::One);
+}
+
+#[test]
+fn arming_keeps_the_system_that_is_chosen_and_so_does_disarming() {
+    let (bench, layout) = (UBootDisk::new(), layout(5));
+    let loader = bench.loader();
+    loader.choose(Some("rescue.conf")).unwrap();
+    arm(&*loader, Slot::Two).unwrap();
+    loader.disarm(&layout).unwrap();
+    arm(&*loader, Slot::Two).unwrap();
+    let started = bench.start(&layout, Slot::One);
+    assert_eq!(started, (Slot::Two, Some("rescue.conf".to_owned())));
+    assert_eq!(bench.start(&layout, Slot::One), (Slot::One, None));
+}
+
+#[test]
+fn names_that_the_script_does_not_take_are_refused() {
+    let bench = UBootDisk::new();
+    let loader = bench.loader();
+    for name in ["", "../x.conf", "A.conf", "a b.conf", "a;b", "a$b", &"x".repeat(81)] {
+        assert!(matches!(loader.choose(Some(name)), Err(BootError::Entry { .. })), "{name}");
+        assert!(matches!(loader.prefer(Some(name)), Err(BootError::Entry { .. })), "{name}");
+    }
+    assert_eq!(bench.steps(), 0);
+    // The longest ones fit into the sector, beside the slot.
+    loader.choose(Some(&"x".repeat(80))).unwrap();
+    arm(&*loader, Slot::Two).unwrap();
+}
+
+#[test]
+fn the_worked_example_is_what_arming_writes_and_what_mkenvimage_makes() {
+    let bench = UBootDisk::new();
+    let layout = uboot_disk::example_layout();
+    let target = Target { layout: &layout, slot: Slot::Two, content: &bootable() };
+    bench.loader().arm(&target).unwrap();
+    let sector = bench.sector(0);
+    let spec = include_str!("../spec/uboot.md");
+    let example = spec.split("## Worked example").nth(1).unwrap();
+    let lines = example.lines().filter_map(|line| line.strip_prefix("    "));
+    let mut expected: Vec<u8> = lines
+        .flat_map(|line| line.split("  ").next().unwrap().split_whitespace())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    expected.resize(512, 0);
+    assert_eq!(sector, expected);
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let text = format!("upmass_once_slot={}\n", layout.slot(Slot::Two).id);
+    std::fs::write(path("text"), text).unwrap();
+    let made = std::process::Command::new("mkenvimage")
+        .args(["-s", "512", "-p", "0", "-o"])
+        .args([path("sector"), path("text")])
+        .status()
+        .expect("mkenvimage is missing: run ./setup");
+    assert!(made.success());
+    assert_eq!(std::fs::read(path("sector")).unwrap(), sector);
 }
 
 // What follows is of UEFI alone.

@@ -73,6 +73,12 @@ fn the_command_line_tells_the_slot_where_there_are_no_efi_variables() {
 
 #[test]
 fn where_nobody_tells_it_is_the_slot_with_the_release_that_runs() {
+    // U-Boot that was not told by our script puts nothing there.
+    let machine = Machine::new(&format!("upmass.slot= {}", line(2)));
+    machine.disk("mmcblk0", 5, Slot::One, both());
+    let device = discover(&machine.roots).unwrap();
+    assert_eq!((device.booted, device.told_by), (Slot::Two, ToldBy::Release));
+
     let check = |runs: u8, active: Slot, slots: [u8; 2], expected: Slot| {
         let machine = Machine::new(&line(runs));
         machine.disk("sda", 5, active, slots.map(|number| Some(release(number))));

@@ -13,8 +13,8 @@ pub use entry::{Entry, Name, kind};
 pub use guid::Guid;
 pub use header::{Header, Place};
 pub use layout::{
-    ALIGNMENT, ARRAY_SECTORS, FIRST_USABLE, Layout, LayoutError, NewPartition, PRIMARY_ARRAYS,
-    Partition, RESERVED_AT_END, Slot, smallest_disk,
+    ALIGNMENT, ARRAY_SECTORS, BOOT_ONCE, FIRST_USABLE, LEGACY_BOOTABLE, Layout, LayoutError,
+    NewPartition, PRIMARY_ARRAYS, Partition, RESERVED_AT_END, Slot, smallest_disk,
 };
 pub use table::{Fault, Table, Tables, read_tables};
 

@@ -3,6 +3,7 @@
 mod slot_disk;
 
 use std::process::Command;
+use std::sync::Arc;
 
 use slot_disk::{Image, SECTORS, disk, guid, layout};
 use upmass_disk::gpt::{Slot, protective_mbr};
@@ -138,4 +139,21 @@ fn the_protective_mbr_covers_the_disk_as_sgdisk_writes_it() {
     theirs[451..454].fill(0xff);
     assert!(theirs[..512] == protective_mbr(SECTORS));
     assert_eq!(protective_mbr(1 << 33)[458..462], [0xff; 4], "longer than it can say");
+}
+
+#[test]
+fn slots_for_loaders_without_efi_are_marked_whichever_is_active() {
+    let layout = layout(SECTORS).with_legacy_boot();
+    for active in Slot::ALL {
+        let disk = Arc::new(SimDisk::new(SECTORS));
+        SlotDisk::install(disk.clone(), layout.clone(), active).unwrap();
+        let found = Found::on(&*disk).unwrap();
+        assert_eq!((&found.layout, found.active, found.to_write), (&layout, active, vec![]));
+        let image = disk.snapshot();
+        assert!(!sgdisk_finds_problems(&image));
+        for (number, flags) in [("1", 4), ("2", 4), ("3", 0)] {
+            let said = run("sgdisk", &["-i", number], &image);
+            assert!(said.contains(&format!("Attribute flags: {flags:016X}")), "{said}");
+        }
+    }
 }

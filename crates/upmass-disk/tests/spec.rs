@@ -9,8 +9,8 @@ use markdown::{Spec, hex};
 use slot_disk::{Image, SECTORS, disk, layout};
 use upmass_disk::fat::{Geometry, Image as Image32, MIN_LEN, NewFile, PlanError};
 use upmass_disk::gpt::{
-    ALIGNMENT, ARRAY_SECTORS, Entry, FIRST_USABLE, Guid, Header, Name, PRIMARY_ARRAYS, Place,
-    RESERVED_AT_END, Slot, kind,
+    ALIGNMENT, ARRAY_SECTORS, Entry, FIRST_USABLE, Guid, Header, LEGACY_BOOTABLE, Name,
+    PRIMARY_ARRAYS, Place, RESERVED_AT_END, Slot, kind,
 };
 use upmass_disk::{Found, SECTOR_LEN};
 
@@ -31,6 +31,7 @@ fn numbers_of_a_boot_disk() {
             ("header, bytes", Header::LEN as u64),
             ("entry, bytes", Entry::LEN as u64),
             ("name, units of UTF-16", Name::LEN as u64),
+            ("legacy BIOS bootable, attribute", LEGACY_BOOTABLE),
         ],
     );
 }

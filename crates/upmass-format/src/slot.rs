@@ -20,6 +20,13 @@ pub fn read_release_file(content: &[u8]) -> Option<ReleaseId> {
     std::str::from_utf8(content).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
+/// The script that U-Boot runs.
+pub const BOOT_SCRIPT: &str = "boot.scr";
+/// What starts the fallback system, for U-Boot.
+pub const EXTLINUX_FILE: &str = "upmass/extlinux.conf";
+/// The directory of files that start one system each, for U-Boot.
+pub const EXTLINUX_DIRECTORY: &str = "upmass/extlinux";
+
 /// The file that says which files a slot has.
 pub const CONTENTS_FILE: &str = "upmass-contents";
 /// Longest file of that name that is read, in bytes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use upmass_boot::Roots;
 use upmass_disk::fat::{Image, NewFile};
-use upmass_disk::gpt::{Guid, Layout, NewPartition, Slot, kind};
+use upmass_disk::gpt::{BOOT_ONCE, Guid, Layout, NewPartition, Slot, kind};
 use upmass_disk::{FileDisk, SlotDisk, SlotImage};
 use upmass_format::ReleaseId;
 use upmass_format::slot::{RELEASE_FILE, release_file};
@@ -46,6 +46,18 @@ pub fn layout(disk: u8) -> Layout {
     let others = vec![new("system", 3), new("data", 4)];
     let ids = [guid(disk, 1), guid(disk, 2)];
     Layout::new(DISK_LEN, guid(disk, 0), ids, SLOT_LEN, others).unwrap()
+}
+
+/// The same slots, on a disk for U-Boot.
+pub fn uboot_layout(disk: u8) -> Layout {
+    let once = NewPartition {
+        name: BOOT_ONCE.to_owned(),
+        id: guid(disk, 5),
+        kind: kind::RESERVED,
+        len: Some(MIB),
+    };
+    let ids = [guid(disk, 1), guid(disk, 2)];
+    Layout::new(DISK_LEN, guid(disk, 0), ids, SLOT_LEN, vec![once]).unwrap().with_legacy_boot()
 }
 
 /// A slot with some small files.

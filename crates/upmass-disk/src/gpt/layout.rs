@@ -57,6 +57,10 @@ pub const FIRST_USABLE: u64 = 98;
 pub const RESERVED_AT_END: u64 = 65;
 /// Where partitions begin: at multiples of so many sectors.
 pub const ALIGNMENT: u64 = 2048;
+/// The partition for what a loader is told once, where firmware keeps nothing by itself.
+pub const BOOT_ONCE: &str = "boot-once";
+/// The attribute by which loaders without EFI find partitions to boot (UEFI 2.10, table 5-8).
+pub const LEGACY_BOOTABLE: u64 = 1 << 2;
 
 const COUNT: u32 = 128;
 /// What stands for the type of a slot where it is not known which one is active.
@@ -276,6 +280,15 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// The same, with both slots marked for loaders that look for [`LEGACY_BOOTABLE`]: they come
+    /// to the second one when the first one has nothing that they could start.
+    pub fn with_legacy_boot(mut self) -> Self {
+        for slot in &mut self.slots {
+            slot.attributes |= LEGACY_BOOTABLE;
+        }
+        self
     }
 
     /// Sectors of the disk.

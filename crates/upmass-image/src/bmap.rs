@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use upmass_disk::gpt::{FIRST_USABLE, Layout, RESERVED_AT_END, Slot};
+use upmass_disk::gpt::{BOOT_ONCE, FIRST_USABLE, Layout, RESERVED_AT_END, Slot};
 
 use crate::Result;
 use crate::error::Context;
@@ -32,6 +32,11 @@ pub(crate) fn make(path: &Path, layout: &Layout, slot_used: u64) -> Result<Strin
     for partition in layout.partitions().skip(2) {
         let range = partition.range;
         let first = range.start() / BLOCK;
+        if partition.name.to_string() == BOOT_ONCE {
+            // No file system; whatever was there before must not be a one-shot.
+            ranges.push((first, first + 1));
+            continue;
+        }
         let used = used_blocks(directory, name, range.start(), range.len())?;
         ranges.extend(used.into_iter().map(|(start, end)| (first + start, first + end)));
     }

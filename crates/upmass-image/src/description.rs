@@ -1,4 +1,5 @@
-//! The description of a disk: a TOML file with lengths, each of which may be left out.
+//! The description of a disk: a TOML file with lengths and the kind of its boot loader, each of which
+//! may be left out.
 
 use std::path::Path;
 
@@ -18,11 +19,26 @@ pub struct DiskDescription {
     pub system: Option<u64>,
     /// Of the data partition; otherwise it takes what the others leave.
     pub data: Option<u64>,
+    /// What starts it.
+    pub loader: Loader,
+}
+
+/// The kinds of boot loaders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    /// systemd-boot, started by UEFI firmware.
+    #[default]
+    SystemdBoot,
+    /// U-Boot, which belongs to the board.
+    UBoot,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    loader: Loader,
     disk: Option<Length>,
     slot: Option<Length>,
     system: Option<Length>,
@@ -80,6 +96,7 @@ impl DiskDescription {
             slot: len(file.slot),
             system: len(file.system),
             data: len(file.data),
+            loader: file.loader,
         })
     }
 }
@@ -103,9 +120,12 @@ mod tests {
             slot: Some(64 << 20),
             system: Some(1 << 20),
             data: None,
+            loader: Loader::SystemdBoot,
         };
         assert_eq!(description, expected);
         assert_eq!(read(""), Ok(DiskDescription::default()));
+        assert_eq!(read("loader = \"u-boot\"").unwrap().loader, Loader::UBoot);
+        assert_eq!(read("loader = \"systemd-boot\""), Ok(DiskDescription::default()));
     }
 
     #[test]
@@ -114,7 +134,11 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
         };
-        check("\nslots = 3", "disk.toml:2: unknown field `slots`, expected one of `disk`");
+        check("\nslots = 3", "disk.toml:2: unknown field `slots`, expected one of ");
+        check(
+            "loader = \"grub\"",
+            "disk.toml:1: unknown variant `grub`, expected `systemd-boot` or",
+        );
         check("slot = \"64MB\"", "disk.toml:1: expected a length such as \"64MiB\"");
         check("slot = -1", "disk.toml:1: expected a length");
         check("slot = 0", "disk.toml:1: expected a length");

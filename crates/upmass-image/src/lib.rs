@@ -10,9 +10,9 @@
 //! read-only, and what changes belongs on the data partition.
 //!
 //! What is in a boot slot is decided by whoever gives the [`SlotFile`]s; [`uefi`] gives those of
-//! systemd-boot.
+//! systemd-boot, [`extlinux`] those of U-Boot.
 //!
-//! A device needs [`uefi`] and [`SlotFileSystem`] alone: all else is behind the feature `disks`.
+//! A device needs [`uefi`], [`extlinux`] and [`SlotFileSystem`] alone: all else is behind the feature `disks`.
 //!
 //! This crate never hashes: whether objects are what their names say is asked of the store.
 //!
@@ -25,6 +25,7 @@ mod description;
 mod error;
 #[cfg(feature = "disks")]
 mod ext4;
+pub mod extlinux;
 mod lookup;
 #[cfg(feature = "disks")]
 mod merged;
@@ -33,12 +34,13 @@ mod plan;
 mod slot;
 #[cfg(feature = "disks")]
 mod staging;
+mod start;
 pub mod uefi;
 #[cfg(feature = "disks")]
 mod write;
 
 #[cfg(feature = "disks")]
-pub use description::DiskDescription;
+pub use description::{DiskDescription, Loader};
 pub use error::{ImageError, Result};
 #[cfg(feature = "disks")]
 pub use plan::{Plan, Sizes};

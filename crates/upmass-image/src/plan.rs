@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use upmass_disk::SlotImage;
-use upmass_disk::gpt::{Guid, Layout, LayoutError, NewPartition, Slot, kind, smallest_disk};
+use upmass_disk::gpt::{
+    BOOT_ONCE, Guid, Layout, LayoutError, NewPartition, Slot, kind, smallest_disk,
+};
 use upmass_format::release::Release;
 use upmass_format::{ObjectHasher, ReleaseId};
 use upmass_store::Store;
@@ -11,7 +13,7 @@ use upmass_store::Store;
 use crate::ext4::{NewFileSystem, needed};
 use crate::staging::Staging;
 use crate::write::Built;
-use crate::{DiskDescription, ImageError, Result, SlotFile, SlotFileSystem};
+use crate::{DiskDescription, ImageError, Loader, Result, SlotFile, SlotFileSystem};
 
 /// What an image shall have.
 pub struct Plan<'s> {
@@ -129,7 +131,11 @@ impl<'s> Plan<'s> {
         }
         let disk_len = device_len.or(self.description.disk);
         let least_data = self.description.data.unwrap_or(MIN_DATA);
-        let least = smallest_disk([slot, slot, system, least_data]);
+        // A place for what U-Boot is told; its length is that of the alignment.
+        let once = (self.description.loader == Loader::UBoot).then_some(MIB);
+        let smallest =
+            |data| smallest_disk([slot, slot].into_iter().chain(once).chain([system, data]));
+        let least = smallest(least_data);
         if let Some(available) = disk_len.filter(|len| *len < least) {
             return Err(LayoutError::TooSmall { available, needed: least }.into());
         }
@@ -144,16 +150,21 @@ impl<'s> Plan<'s> {
             (None, Some(_)) => None,
             (None, None) => Some(FITTED_DATA),
         };
-        let disk = disk_len
-            .unwrap_or_else(|| smallest_disk([slot, slot, system, data.unwrap_or(FITTED_DATA)]));
-        let others = [(SYSTEM, Some(system)), (DATA, data)].map(|(name, len)| NewPartition {
+        let disk = disk_len.unwrap_or_else(|| smallest(data.unwrap_or(FITTED_DATA)));
+        let new = |name: &str, kind, len| NewPartition {
             name: name.to_owned(),
             id: self.guid(name),
-            kind: kind::LINUX,
+            kind,
             len,
-        });
+        };
+        let mut others = Vec::from_iter(once.map(|len| new(BOOT_ONCE, kind::RESERVED, Some(len))));
+        others.push(new(SYSTEM, kind::LINUX, Some(system)));
+        others.push(new(DATA, kind::LINUX, data));
         let ids = Slot::ALL.map(|slot| self.guid(slot.name()));
-        let layout = Layout::new(disk, self.guid("disk"), ids, slot, others.to_vec())?;
+        let mut layout = Layout::new(disk, self.guid("disk"), ids, slot, others)?;
+        if once.is_some() {
+            layout = layout.with_legacy_boot();
+        }
         let len = |name: &str| layout.partition(name).map_or(0, |found| found.range.len());
         let slot_used = self.slot(&layout)?.len();
         let sizes = Sizes {

@@ -3,18 +3,18 @@
 //!
 //! The interface to the rest of the crate is the list of [`SlotFile`]s, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use upmass_format::release::{BootKind, Changes, Release, System};
+use upmass_format::release::{BootKind, Release};
 use upmass_format::slot::{RELEASE_FILE, release_file};
-use upmass_format::tree::Directory;
 use upmass_format::{ReleaseId, TreePath};
 use upmass_store::Store;
 
 use crate::error::Context;
 use crate::slot::add_contents;
+use crate::start::{Start, Trees, starts};
 use crate::{ImageError, Result, SlotFile, Source, lookup};
 
 /// Machines by their number in PE headers: the loader in a system, and where firmware looks for
@@ -26,8 +26,6 @@ const MACHINES: [(u16, &str, &str); 5] = [
     (0x01c2, "systemd-bootarm.efi", "BOOTARM.EFI"),
     (0x5064, "systemd-bootriscv64.efi", "BOOTRISCV64.EFI"),
 ];
-/// Time to read the last words of a kernel, in seconds.
-const PANIC_SECONDS: u32 = 10;
 const LOADERS: &str = "usr/lib/systemd/boot/efi";
 /// Longest loader; those of systemd have some 100 KiB.
 const MAX_LOADER: u64 = 16 << 20;
@@ -43,7 +41,7 @@ pub fn slot_files(
 ) -> Result<Vec<SlotFile>> {
     let loaders = match loader {
         Some(path) => vec![given_loader(path)?],
-        None => loaders(&mut Trees { store, release, read: BTreeMap::new() })?,
+        None => loaders(&mut Trees::new(store, release))?,
     };
     slot_files_with(store, id, release, loaders)
 }
@@ -55,125 +53,43 @@ pub fn slot_files_with(
     release: &Release,
     loaders: Vec<SlotFile>,
 ) -> Result<Vec<SlotFile>> {
-    let mut trees = Trees { store, release, read: BTreeMap::new() };
     let mut files = loaders;
     files.push(SlotFile { path: RELEASE_FILE.to_owned(), source: Source::Bytes(release_file(id)) });
-    let names = entry_names(release);
-    let default = &names[release.fallback];
+    let (starts, contents) = starts(store, id, release)?;
+    let default = &starts[release.fallback].entry;
     files.push(SlotFile {
         path: "loader/loader.conf".to_owned(),
         source: Source::Bytes(
             format!("default {default}.conf\ntimeout 0\neditor no\n").into_bytes(),
         ),
     });
-    // Systems share kernels: a file is named by what is in it.
-    let mut contents = BTreeMap::new();
-    for (system, name) in release.systems.iter().zip(&names) {
-        let entry = entry(&mut trees, id, system, &mut contents)?;
+    for start in &starts {
         files.push(SlotFile {
-            path: format!("loader/entries/{name}.conf"),
-            source: Source::Bytes(entry.into_bytes()),
+            path: format!("loader/entries/{}.conf", start.entry),
+            source: Source::Bytes(entry(release, start).into_bytes()),
         });
     }
-    files.extend(contents.into_iter().map(|(path, source)| SlotFile { path, source }));
+    files.extend(contents);
     add_contents(&mut files);
     Ok(files)
 }
 
-/// The text of an entry. The files that it names are added to `contents`.
-fn entry(
-    trees: &mut Trees<'_>,
-    id: ReleaseId,
-    system: &System,
-    contents: &mut BTreeMap<String, Source>,
-) -> Result<String> {
-    let fail = |why: String| ImageError::System { system: system.name.clone(), why };
-    let release = trees.release;
-    let mut text = format!("title {}\n", system.name);
+/// The text of an entry.
+fn entry(release: &Release, start: &Start<'_>) -> String {
+    let mut text = format!("title {}\n", start.system.name);
     if let Some(version) = release.version() {
         let _ = writeln!(text, "version {}", version.replace(char::is_control, " "));
     }
-    if !system.boot.iter().any(|file| file.kind == BootKind::Kernel) {
-        return Err(fail("it has no kernel, so it cannot be booted".to_owned()));
-    }
-    for file in &system.boot {
-        let tree = trees.tree(file.component)?;
-        let found = lookup::file(tree, &file.path).and_then(Source::of);
-        let source = found.ok_or_else(|| {
-            let component = &release.components[file.component].name;
-            let word = file.kind.word();
-            fail(format!("its {word} {} is no file of component {component:?}", file.path))
-        })?;
-        let path = format!("upmass/{}-{}", file.kind.word(), source.digest());
-        let key = match file.kind {
+    for (kind, path) in &start.files {
+        let key = match kind {
             BootKind::Kernel => "linux",
             BootKind::Initrd => "initrd",
             BootKind::DeviceTree => "devicetree",
         };
         let _ = writeln!(text, "{key} /{path}");
-        contents.insert(path, source);
     }
-    let _ = writeln!(text, "options {}", command_line(id, system).map_err(fail)?);
-    Ok(text)
-}
-
-/// What the kernel is told: what the release says, `gpt` so that it uses the backup partition
-/// table when the primary one is damaged, to start again after a panic, and which system this is.
-fn command_line(id: ReleaseId, system: &System) -> std::result::Result<String, String> {
-    let mut words = Vec::new();
-    let given = &system.command_line;
-    if given.contains(['\n', '\r']) {
-        return Err("its command line has more than one line".to_owned());
-    }
-    if !given.trim().is_empty() {
-        words.push(given.trim().to_owned());
-    }
-    if !given.split_whitespace().any(|word| word == "gpt") {
-        words.push("gpt".to_owned());
-    }
-    // Linux stays as it is after a panic, unless it is told to start again; a trial must end.
-    if !given.split_whitespace().any(|word| word.starts_with("panic=")) {
-        words.push(format!("panic={PANIC_SECONDS}"));
-    }
-    words.push(format!("upmass.release={id}"));
-    let name = &system.name;
-    if name.contains('"') {
-        return Err("its name has quotation marks, which a command line cannot have".to_owned());
-    }
-    words.push(match name.contains(char::is_whitespace) {
-        true => format!("\"upmass.system={name}\""),
-        false => format!("upmass.system={name}"),
-    });
-    // What the initial RAM disk has to know and would do otherwise by itself.
-    let (changes, default) = (system.changes, Changes::default());
-    for (word, policy, default) in
-        [("etc", changes.etc, default.etc), ("var", changes.var, default.var)]
-    {
-        if policy != default {
-            words.push(format!("upmass.{word}={}", policy.word()));
-        }
-    }
-    Ok(words.join(" "))
-}
-
-/// Names of entries: those of the systems, with `-` for what the loader does not take (`+` would
-/// count boots), and made different again. FAT knows no case.
-fn entry_names(release: &Release) -> Vec<String> {
-    let mut taken = BTreeSet::new();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let plain =
-        |name: &str| name.replace(|c| !is_plain(c), "-").chars().take(64).collect::<String>();
-    let mut name = |system: &System| {
-        let base = plain(&system.name);
-        let mut name = base.clone();
-        let mut number = 2;
-        while !taken.insert(name.to_ascii_lowercase()) {
-            name = format!("{base}-{number}");
-            number += 1;
-        }
-        name
-    };
-    release.systems.iter().map(&mut name).collect()
+    let _ = writeln!(text, "options {}", start.command_line);
+    text
 }
 
 fn given_loader(path: &Path) -> Result<SlotFile> {
@@ -229,24 +145,4 @@ fn target(content: &[u8]) -> std::result::Result<&'static str, &'static str> {
     let machine = header.and_then(|at| u16_at(at + 4)).ok_or("it is no PE file")?;
     let known = MACHINES.iter().find(|(number, ..)| *number == machine);
     known.map(|(_, _, target)| *target).ok_or("it is for no known machine")
-}
-
-/// Trees of components, each read once.
-struct Trees<'s> {
-    store: &'s Store,
-    release: &'s Release,
-    read: BTreeMap<usize, Directory>,
-}
-
-impl Trees<'_> {
-    fn tree(&mut self, component: usize) -> Result<&Directory> {
-        use std::collections::btree_map::Entry;
-        match self.read.entry(component) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                let (tree, _) = self.store.tree(self.release.components[component].tree)?;
-                Ok(entry.insert(tree))
-            }
-        }
-    }
 }

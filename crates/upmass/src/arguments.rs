@@ -262,7 +262,7 @@ pub struct Image {
     /// The image to write, or a block device on which nothing is mounted
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// How long disk and partitions are (disk.toml); see docs/disk-toml.md
+    /// How long disk and partitions are, and for which boot loader (disk.toml); see docs/disk-toml.md
     #[arg(long, value_name = "FILE")]
     pub disk: Option<PathBuf>,
     /// The boot loader: an EFI program of systemd-boot; else that of the systems

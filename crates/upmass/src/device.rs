@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use upmass_boot::bootloader::Unknown;
+use upmass_boot::uboot::UBoot;
 use upmass_boot::uefi::Uefi;
 use upmass_boot::variables::EfivarFs;
 use upmass_boot::{Bootloader, Control, Device, Here, Roots, discover, policy};
@@ -102,7 +103,19 @@ impl Session {
 
     /// How this machine is told what to start.
     pub fn loader(&self) -> Result<Box<dyn Bootloader>, Failure> {
-        Ok(Box::new(Uefi::new(EfivarFs::open(&self.roots.efi_variables)?)))
+        match self.uboot() {
+            Some(loader) => Ok(Box::new(loader)),
+            None => Ok(Box::new(Uefi::new(EfivarFs::open(&self.roots.efi_variables)?))),
+        }
+    }
+
+    /// Whether the slots of the disk are for U-Boot.
+    pub fn is_for_uboot(&self) -> bool {
+        self.uboot().is_some()
+    }
+
+    fn uboot(&self) -> Option<UBoot> {
+        UBoot::of(self.disk.clone(), &self.device.found.layout)
     }
 
     /// Looks at what boots next, without changing anything. Without a boot loader that can be

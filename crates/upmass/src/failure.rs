@@ -210,7 +210,8 @@ impl From<BootError> for Failure {
     fn from(error: BootError) -> Self {
         let kind = match &error {
             BootError::Variable(VariableError::Io { .. } | VariableError::ReadBack { .. })
-            | BootError::Disk(_) => Kind::Failed,
+            | BootError::Disk(_)
+            | BootError::ReadBack { .. } => Kind::Failed,
             _ => Kind::Refused,
         };
         Self::new(kind, error)

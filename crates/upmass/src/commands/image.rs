@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use upmass_disk::Disk;
-use upmass_image::{DiskDescription, Plan, Sizes, claim, uefi};
+use upmass_image::{DiskDescription, Loader, Plan, Sizes, claim, extlinux, uefi};
 
 use crate::arguments::Image;
 use crate::failure::{Failure, Kind};
@@ -32,7 +32,15 @@ pub fn run(arguments: &Image) -> Outcome {
             format_args!("{} is a directory, and no image can have its name", to.display());
         return Err(Failure::refused(message));
     }
-    let files = uefi::slot_files(&store, id, &release, arguments.loader.as_deref())?;
+    let files = match (description.loader, arguments.loader.as_deref()) {
+        (Loader::SystemdBoot, loader) => uefi::slot_files(&store, id, &release, loader)?,
+        (Loader::UBoot, None) => extlinux::slot_files(&store, id, &release)?,
+        (Loader::UBoot, Some(_)) => {
+            let message =
+                "--loader is for systemd-boot; U-Boot belongs to the board, not to the disk";
+            return Err(Failure::new(Kind::Usage, message));
+        }
+    };
     let _lock = store.lock_release(id)?;
     let plan = Plan::new(&store, id, release, files, description);
     let sizes = match is_device {

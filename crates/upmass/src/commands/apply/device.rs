@@ -13,7 +13,7 @@ use upmass_disk::Found;
 use upmass_disk::fat::{FileSystem, NodeKind};
 use upmass_format::ReleaseId;
 use upmass_format::release::Release;
-use upmass_image::{ImageError, SlotFile, SlotFileSystem, Source, uefi};
+use upmass_image::{ImageError, SlotFile, SlotFileSystem, Source, extlinux, uefi};
 use upmass_store::Store;
 
 use super::room;
@@ -136,14 +136,17 @@ fn checkout(session: &Session, store: &Store, id: ReleaseId, release: &Release) 
     Ok(())
 }
 
-/// What the boot slot of a release has. Where its systems bring no loader, it is the one that
-/// started this system.
+/// What the boot slot of a release has. U-Boot belongs to the board; of systemd-boot, where its systems
+/// bring no loader, it is the one that started this system.
 fn slot_files(
     session: &Session,
     store: &Store,
     id: ReleaseId,
     release: &Release,
 ) -> Result<Vec<SlotFile>, Failure> {
+    if session.is_for_uboot() {
+        return Ok(extlinux::slot_files(store, id, release)?);
+    }
     match uefi::slot_files(store, id, release, None) {
         Err(ImageError::NoLoader) => {}
         files => return Ok(files?),

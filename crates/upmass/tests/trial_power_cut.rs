@@ -1,4 +1,5 @@
-//! All of an update on a device, on a disk, EFI variables and a system partition that lose power together: apply, arm,
+//! All of an update on a device, on a disk, EFI variables and a system partition that lose power together, and on a disk
+//! whose U-Boot is told by sectors of it: apply, arm,
 //! trial, confirm, roll back. A cut at every step, everything that it may leave, a second cut while that is put right;
 //! and each state is decided by a start as firmware does it: the old release, the new one, or broken.
 
@@ -7,24 +8,25 @@ use std::sync::{Arc, Mutex};
 
 use upmass_apply::{Limits, Received, Trust};
 use upmass_boot::attempt::Reason;
+use upmass_boot::uboot::UBoot;
 use upmass_boot::uefi::Uefi;
 use upmass_boot::variables::{SimVariables, VariableError, Variables, Vendor};
-use upmass_boot::{Control, Here, check_slot};
+use upmass_boot::{Bootloader, Control, Here, check_slot};
 use upmass_build::{Options, build_update};
-use upmass_disk::gpt::{Guid, Layout, NewPartition, Slot, kind};
+use upmass_disk::gpt::{BOOT_ONCE, Guid, Layout, NewPartition, Slot, kind};
 use upmass_disk::{Disk, Flushes, Found, SimDisk, SimVolume, SlotDisk, Survivors};
 use upmass_format::release::{
     BootFile, BootKind, Changes, Component, InstallPath, Release, System,
 };
 use upmass_format::tree::{Child, Directory, Meta, MtimePolicy, Node};
 use upmass_format::{Name, ReleaseId, TreePath};
-use upmass_image::{SlotFile, SlotFileSystem, Source, uefi};
+use upmass_image::{Loader, SlotFile, SlotFileSystem, Source, extlinux, uefi};
 use upmass_store::Store;
 
 const MIB: u64 = 1 << 20;
 /// The shortest slot that FAT32 allows, and a bit.
 const SLOT: u64 = 34 * MIB;
-const DISK: u64 = MIB + 2 * SLOT + 2 * MIB + 65 * 512;
+const DISK: u64 = MIB + 2 * SLOT + 3 * MIB + 65 * 512;
 /// States by chance for each cut with too many combinations, besides those without chance.
 const RANDOM: u64 = 20;
 const CAPACITY: u64 = 64 << 20;
@@ -36,6 +38,7 @@ struct Device {
     /// The system partition: store and record.
     volume: SimVolume,
     here: Here,
+    loader: Loader,
 }
 
 /// Which store took a step.
@@ -72,7 +75,7 @@ struct Census {
     broken: Vec<String>,
 }
 
-fn layout() -> Layout {
+fn layout(loader: Loader) -> Layout {
     let guid = |number: u8| Guid::from_digest([number; 16]);
     let new = |name: &str, number| NewPartition {
         name: name.to_owned(),
@@ -80,7 +83,10 @@ fn layout() -> Layout {
         kind: kind::LINUX,
         len: Some(MIB),
     };
-    let others = vec![new("system", 3), new("data", 4)];
+    let mut others = vec![new("system", 3), new("data", 4)];
+    if loader == Loader::UBoot {
+        others.insert(0, new(BOOT_ONCE, 5));
+    }
     Layout::new(DISK, guid(0), [guid(1), guid(2)], SLOT, others).unwrap()
 }
 
@@ -124,7 +130,10 @@ fn release(store: &Store, version: u8) -> ReleaseId {
     store.record(&release).unwrap()
 }
 
-fn files(store: &Store, id: ReleaseId) -> Vec<SlotFile> {
+fn files(loader: Loader, store: &Store, id: ReleaseId) -> Vec<SlotFile> {
+    if loader == Loader::UBoot {
+        return extlinux::slot_files(store, id, &store.release(id).unwrap()).unwrap();
+    }
     let path = "EFI/BOOT/BOOTX64.EFI".to_owned();
     let loader = vec![SlotFile { path, source: Source::Bytes(vec![1; 700]) }];
     uefi::slot_files_with(store, id, &store.release(id).unwrap(), loader).unwrap()
@@ -136,7 +145,7 @@ fn boot_id(number: u8) -> Guid {
 
 impl Device {
     /// A device that runs the old release from slot 1, as it was installed.
-    fn new() -> (Self, Sender) {
+    fn new(loader: Loader) -> (Self, Sender) {
         let host = SimVolume::new(CAPACITY);
         let store = Store::create_on(Arc::new(host), "host").unwrap();
         let [old, new] = [1, 2].map(|version| release(&store, version));
@@ -148,13 +157,14 @@ impl Device {
         drop(device);
 
         let disk = Arc::new(SimDisk::new(DISK / 512));
-        let slots = SlotDisk::install(disk.clone(), layout(), Slot::Two).unwrap();
-        let files = files(&store, old);
-        let image = SlotFileSystem::plan(&store, &files, layout().slot(Slot::One)).unwrap();
+        let layout = layout(loader);
+        let slots = SlotDisk::install(disk.clone(), layout.clone(), Slot::Two).unwrap();
+        let files = files(loader, &store, old);
+        let image = SlotFileSystem::plan(&store, &files, layout.slot(Slot::One)).unwrap();
         slots.into_inactive().write(&image, &mut |_| {}).unwrap().switch().unwrap();
         let here = Here { booted: Slot::One, running: old, boot: boot_id(0) };
         let variables = Arc::new(SimVariables::of_systemd_boot());
-        let this = Self { disk, variables, volume, here };
+        let this = Self { disk, variables, volume, here, loader };
         (this.copy(), sender)
     }
 
@@ -164,6 +174,7 @@ impl Device {
             variables: Arc::new(self.variables.copy()),
             volume: self.volume.after_power_cut(Survivors::Everything),
             here: self.here,
+            loader: self.loader,
         }
     }
 
@@ -184,7 +195,10 @@ impl Device {
         disk: Arc<dyn Disk>,
         variables: Arc<dyn Variables>,
     ) -> Result<Control, String> {
-        let loader = Box::new(Uefi::of(variables, "x86_64"));
+        let loader: Box<dyn Bootloader> = match self.loader {
+            Loader::SystemdBoot => Box::new(Uefi::of(variables, "x86_64")),
+            Loader::UBoot => Box::new(UBoot::of(disk.clone(), &layout(self.loader)).unwrap()),
+        };
         Control::open(disk, loader, Arc::new(self.volume.clone()), self.here)
             .map_err(|error| error.to_string())
     }
@@ -210,9 +224,9 @@ impl Device {
                 let fitting = fitting.fit(&store, &Limits::default()).map_err(text)?;
                 fitting.apply(&mut |_| {}).map_err(text)?;
                 let slot = control.view().map_err(text)?.active.other();
-                let files = files(&store, sender.new);
-                let image =
-                    SlotFileSystem::plan(&store, &files, layout().slot(slot)).map_err(text)?;
+                let files = files(self.loader, &store, sender.new);
+                let image = SlotFileSystem::plan(&store, &files, layout(self.loader).slot(slot))
+                    .map_err(text)?;
                 control.arm(sender.new, &image, &mut |_| {})
             }
             Operation::Confirm => control.confirm(&mut |_| {}),
@@ -275,6 +289,7 @@ impl Device {
                         variables: Arc::new(variables.copy()),
                         volume: volume.after_power_cut(Survivors::Everything),
                         here: self.here,
+                        loader: self.loader,
                     });
                 });
             }
@@ -286,6 +301,17 @@ impl Device {
     fn start(&mut self, whole: &mut dyn FnMut(&Device, ReleaseId) -> bool) -> Result<(), String> {
         let found = Found::on(&*self.disk).map_err(|error| error.to_string())?;
         let mut booted = found.active;
+        let is_bootable = |slot: &Slot| {
+            let content = found.content(self.disk.clone(), *slot).unwrap();
+            upmass_boot::slot_release(&content).is_some()
+        };
+        if let Some(once) = self.once() {
+            let told = UBoot::of(self.disk.clone(), &found.layout).unwrap();
+            let armed = told.armed(&found.layout).unwrap();
+            self.disk.write_at(&[0; 512], once).unwrap();
+            self.disk.flush().unwrap();
+            booted = armed.filter(is_bootable).unwrap_or(booted);
+        }
         if let Some(next) = self.variables.read(Vendor::Global, "BootNext").unwrap() {
             self.variables.remove(Vendor::Global, "BootNext").unwrap();
             let name = format!("Boot{:04X}", u16::from_le_bytes(next[..].try_into().unwrap()));
@@ -294,9 +320,7 @@ impl Device {
                 let node = [&[4, 1, 42, 0], &number.to_le_bytes()[..]].concat();
                 let id = found.layout.slot(slot).id;
                 let has = |part: &[u8]| option.windows(part.len()).any(|window| window == part);
-                let content = found.content(self.disk.clone(), slot).unwrap();
-                if has(&node) && has(id.as_bytes()) && upmass_boot::slot_release(&content).is_some()
-                {
+                if has(&node) && has(id.as_bytes()) && is_bootable(&slot) {
                     booted = slot;
                 }
             }
@@ -315,6 +339,11 @@ impl Device {
         Ok(())
     }
 
+    /// Where U-Boot is told what to do once.
+    fn once(&self) -> Option<u64> {
+        Some(layout(self.loader).partition(BOOT_ONCE)?.range.start())
+    }
+
     /// What decides what boots, in short: states that agree in it are the same.
     fn signature(&self) -> String {
         let sectors = DISK / 512;
@@ -323,7 +352,7 @@ impl Device {
             let _ = self.disk.read_at(&mut content, sector * 512);
             content
         };
-        let layout = layout();
+        let layout = layout(self.loader);
         let slots = Slot::ALL.map(|slot| {
             let found = Found::on(&*self.disk).ok()?;
             check_slot(&found.content(self.disk.clone(), slot)?, &mut |_| {}).ok()
@@ -331,7 +360,8 @@ impl Device {
         let places = [1, sectors - 1, layout.slot(Slot::One).first, layout.slot(Slot::Two).first];
         let next = self.variables.read(Vendor::Global, "BootNext").unwrap();
         let record = self.volume.snapshot().remove("boot/attempt");
-        format!("{:?} {slots:?} {next:?} {record:?}", places.map(read))
+        let once = self.once().map(|once| read(once / 512));
+        format!("{:?} {slots:?} {next:?} {once:?} {record:?}", places.map(read))
     }
 }
 
@@ -489,28 +519,44 @@ const OPERATIONS: [Operation; 4] =
     [Operation::Apply, Operation::Confirm, Operation::GiveUp, Operation::RollBack];
 
 /// A row of the table in POWER-LOSS.md.
-fn row(operation: Operation, census: &Census, second: u64) -> String {
+fn row(loader: Loader, operation: Operation, census: &Census, second: u64) -> String {
     let word = match operation {
         Operation::Apply => "apply and arm",
         Operation::Confirm => "confirm",
         Operation::GiveUp => "give up",
         Operation::RollBack => "roll back",
     };
+    let loader = match loader {
+        Loader::SystemdBoot => "UEFI",
+        Loader::UBoot => "U-Boot",
+    };
     let Census { cuts, states, old, new, broken } = census;
-    format!("| {word} | {cuts} | {states} | {old} | {new} | {} | {second} |", broken.len())
+    format!(
+        "| {loader} | {word} | {cuts} | {states} | {old} | {new} | {} | {second} |",
+        broken.len()
+    )
 }
 
-/// The table in POWER-LOSS.md is what this prints with `--nocapture`.
+/// The table in POWER-LOSS.md is what this and the next one print with `--nocapture`.
 #[test]
 fn a_cut_at_any_step_ends_in_the_old_or_the_new_release_and_so_does_a_second_one() {
-    let (device, sender) = Device::new();
+    every_cut(Loader::SystemdBoot);
+}
+
+#[test]
+fn so_it_does_with_uboot() {
+    every_cut(Loader::UBoot);
+}
+
+fn every_cut(loader: Loader) {
+    let (device, sender) = Device::new(loader);
     for operation in OPERATIONS {
         let device = before(operation, &device, &sender);
         let mut second = 0;
         let census = census(&device, operation, &sender, &mut |state| {
             second += second_cut(state, &sender);
         });
-        println!("{}", row(operation, &census, second));
+        println!("{}", row(loader, operation, &census, second));
         assert_eq!(census.broken, [""; 0], "{operation:?}");
         let Census { old, new, states, .. } = census;
         assert!(states > 50 && second > 50, "{operation:?}: {states} {second}");
@@ -582,7 +628,13 @@ fn broken_after(device: &Device, operation: Operation, sender: &Sender) -> Vec<S
 
 #[test]
 fn without_flushes_the_same_test_finds_broken_states() {
-    let (device, sender) = Device::new();
+    for loader in [Loader::SystemdBoot, Loader::UBoot] {
+        breaks_without_flushes(loader);
+    }
+}
+
+fn breaks_without_flushes(loader: Loader) {
+    let (device, sender) = Device::new(loader);
     for operation in [Operation::Apply, Operation::Confirm] {
         let device = before(operation, &device, &sender);
         assert_eq!(broken_after(&device, operation, &sender), [""; 0]);

@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 # Modules of the kernel that these machines have a use for, beside what these need.
-MODULES = {"ext4", "overlay", "efivarfs", "nvme", "i6300esb"}
+MODULES = {"ext4", "overlay", "efivarfs", "virtio_blk", "virtio_pci", "i6300esb", "autofs4"}
 
 
 def run(*command, output=None, **more):
@@ -31,6 +31,8 @@ class Workshop:
         self.store = self.directory / "store"
         shutil.rmtree(self.store, ignore_errors=True)
         self.versions = {}
+        # How many bytes of objects came with each release that those before it did not have.
+        self.added = {}
 
     def kernel(self, package):
         """Debian's kernel that `package` asks for, with the modules that these machines need. Kept for the next run."""
@@ -59,25 +61,33 @@ class Workshop:
         """A system: kernel, busybox, the command with its libraries, and an init that does as it is told."""
         tree = self.directory / "trees" / name
         shutil.rmtree(tree, ignore_errors=True)
-        for path in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "boot", "lib", "var/lib", "usr/bin",
-                     "usr/lib/systemd/boot/efi", "etc/upmass/keys", "etc/upmass/health.d"):
+        for path in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "lib", "var/lib"):
             (tree / path).mkdir(parents=True)
-        for image in (kernel / "boot").glob("vmlinuz-*"):
-            shutil.copy(image, tree / "boot")
-        shutil.copytree(kernel / "lib/modules", tree / "lib/modules")
-        shutil.copy(LOADER, tree / "usr/lib/systemd/boot/efi")
         shutil.copy(shutil.which("busybox"), tree / "bin/busybox")
         for applet in run("busybox", "--list").split():
             if applet not in ("busybox", "init", "reboot"):
                 (tree / "bin" / applet).symlink_to("busybox")
-        run("strip", "-o", tree / "usr/bin/upmass", self.upmass)
-        put_libraries(tree, tree / "usr/bin/upmass")
         shutil.copy(HERE / "guest/init", tree / "sbin/init")
         script(tree / "sbin/reboot", "exec busybox reboot -f")
-        script(tree / "etc/upmass/health.d/10-thing", 'echo "the thing works"')
+        self.put(tree, words, kernel)
+        for library in libraries(self.upmass):
+            (tree / library[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, tree / library[1:])
+        return tree
+
+    def put(self, tree, words, kernel):
+        """Puts into a system what all have: kernel, boot loader, the command, and what the tests ask of it."""
+        for path in ("boot", "usr/bin", "usr/lib/systemd/boot/efi", "usr/lib/guest", "etc/upmass/keys", "etc/upmass/health.d"):
+            (tree / path).mkdir(parents=True, exist_ok=True)
+        for image in (kernel / "boot").glob("vmlinuz-*"):
+            shutil.copy(image, tree / "boot")
+        shutil.copytree(kernel / "lib/modules", tree / "lib/modules")
+        shutil.copy(LOADER, tree / "usr/lib/systemd/boot/efi")
+        run("strip", "-o", tree / "usr/bin/upmass", self.upmass)
+        shutil.copy(HERE / "guest/functions", tree / "usr/lib/guest")
+        script(tree / "etc/upmass/health.d/20-thing", 'echo "the thing works"')
         shutil.copy(self.directory / "demo.pub", tree / "etc/upmass/keys")
         (tree / "etc/version").write_text(f"{words}\n")
-        return tree
 
     def like(self, tree, name, words):
         """A copy of a system that says another version."""
@@ -110,7 +120,13 @@ class Workshop:
         """A release as `text` describes it (docs/release-toml.md)."""
         description = self.directory / f"{version}.toml"
         description.write_text(text)
+        before = self.object_bytes()
         self.versions[version] = run(self.upmass, "release", description, "--store", self.store).split()[-1]
+        self.added[version] = self.object_bytes() - before
+
+    def object_bytes(self):
+        """How many bytes all objects of the store have."""
+        return sum(file.stat().st_size for file in (self.store / "objects").rglob("*") if file.is_file())
 
     def update(self, old, new):
         file = self.directory / f"{new}.upm"
@@ -142,16 +158,13 @@ def prune(kernel):
         if path not in kept:
             (modules / path).unlink()
     run("depmod", "-b", kernel, modules.name, env=with_sbin())
+    run("find", modules, "-depth", "-type", "d", "-empty", "-delete")
     shutil.rmtree(kernel / "usr", ignore_errors=True)
 
 
-def put_libraries(tree, program):
-    """The libraries that a program is linked with, at their places in a system."""
-    for line in run("ldd", program).splitlines():
-        for word in line.split():
-            if word.startswith("/"):
-                (tree / word[1:]).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(word, tree / word[1:])
+def libraries(program):
+    """The libraries that a program is linked with, as paths."""
+    return [word for word in run("ldd", program).split() if word.startswith("/")]
 
 
 def script(path, text):

@@ -54,7 +54,7 @@ fn execute(input: &[u8], position: u64) -> Option<(&[u8], u64)> {
             let (base, len) = match Step::read(&mut program).ok()? {
                 Step::End => break,
                 // Members and parts are the business of who applies.
-                Step::Members | Step::Parts => return None,
+                Step::Members | Step::Parts | Step::Derivations => return None,
                 Step::Whole(len) => (&[][..], len),
                 Step::PatchHere(growth) | Step::Patch(_, growth) => {
                     (BASE, (BASE.len() as u64).checked_add_signed(growth)?)

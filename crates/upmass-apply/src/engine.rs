@@ -8,6 +8,7 @@ use upmass_format::release::Release;
 use upmass_format::{ObjectHasher, ObjectId, ReleaseId};
 use upmass_store::{Batch, Incoming, Store, StoreError};
 
+use crate::derived::{Before, Derived};
 use crate::frames::{Failure, Frames};
 use crate::members::{Instruction, Repacking, expanded, read_step};
 use crate::objects::{Discard, ObjectSink};
@@ -85,6 +86,13 @@ impl Fitting<'_> {
         self.base.as_ref().map(|(_, release)| release)
     }
 
+    fn before(&self) -> Before<'_> {
+        let header = &self.front.header;
+        let space = header.space_kib.saturating_mul(1024);
+        let (store, base) = (&self.store, self.base_release());
+        Before { store, base, derives_names: header.derives_names, space }
+    }
+
     fn old<'a>(&'a self, renamer: &'a Renamer) -> OldRelease<'a> {
         OldRelease { store: &self.store, release: self.base_release(), renamer }
     }
@@ -103,7 +111,7 @@ impl<'a> Work<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Release> {
         let mut first = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
-        let prelude = first.prelude(self.fitting.base_release()).map_err(|e| self.kept(e))?;
+        let prelude = first.prelude(self.fitting.before()).map_err(|e| self.kept(e))?;
         let total = self.plan(&prelude, &mut first).map_err(|error| self.kept(error))?;
         self.check_space()?;
         let segment = match checkpoint.position {
@@ -176,9 +184,10 @@ impl<'a> Work<'a> {
     ) -> Result<()> {
         let plans = self.staging.plans()?;
         let room = Room::new(self.fitting.front.header.space_kib);
-        let Prelude { renamer, later, .. } = prelude;
+        let Prelude { renamer, later, derived, .. } = prelude;
         let total = plans.count();
-        let making = Making { renamer, plans: &plans, room: &room, later };
+        let derived = derived.as_ref();
+        let making = Making { renamer, plans: &plans, room: &room, later, derived };
         let mut waiting = Waiting { batch: self.fitting.store.batch()?, objects: Vec::new() };
         let mut here = checkpoint;
         let mut next = checkpoint.first;
@@ -277,6 +286,7 @@ impl<'a> Work<'a> {
         let parts_of = Parts { work: self, making, number };
         let (base, change) = match *step {
             Step::End | Step::Members | Step::Parts => unreachable!("handled by the caller"),
+            Step::Derivations => return self.derivations(making, index),
             Step::Whole(len) => (None, Change::Whole(len)),
             Step::PatchHere(growth) if !parts.is_empty() => (None, Change::Growth(growth)),
             Step::PatchHere(growth) => {
@@ -317,12 +327,27 @@ impl<'a> Work<'a> {
         Ok(Some(incoming))
     }
 
+    /// The derivations, which are there, as an object.
+    fn derivations(&self, making: &Making<'_>, index: u64) -> Result<Option<Incoming>> {
+        let derived = making.derived.ok_or_else(|| {
+            ApplyError::Program("it makes an object of derivations that it has not".to_owned())
+        })?;
+        if index < self.staging.done() {
+            return Ok(None);
+        }
+        let mut incoming = self.fitting.store.incoming()?;
+        let mut sink = ObjectSink { incoming: &mut incoming, failure: &self.failure };
+        let written = derived.write(&mut sink);
+        written.map_err(|error| self.kept(ApplyError::Read(error)))?;
+        Ok(Some(incoming))
+    }
+
     /// Walks the edits again, now with all objects there, and writes the trees. Gives the
     /// release, which is checked against the header.
     fn make_trees(&self) -> Result<Release> {
         let mut segment = self.open(0)?.ok_or_else(|| ended("its first segment"))?;
         let base = self.fitting.base_release();
-        let prelude = segment.prelude(base)?;
+        let prelude = segment.prelude(self.fitting.before())?;
         let mut release = prelude.release.clone();
         let store = &self.fitting.store;
         let old = self.fitting.old(&prelude.renamer);
@@ -385,6 +410,7 @@ struct Making<'a> {
     plans: &'a Plans,
     room: &'a Room,
     later: &'a Later,
+    derived: Option<&'a Derived>,
 }
 
 /// Finds the parts of a new object.

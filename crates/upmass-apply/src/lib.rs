@@ -12,6 +12,7 @@
 //! This crate never decides which release boots, and never talks to a network: an update is a
 //! file that can be read twice.
 
+mod derived;
 mod engine;
 mod error;
 mod frames;

@@ -59,7 +59,7 @@ pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<Instruction> {
     let is_right = match step {
         Step::PatchHere(_) => true,
         Step::Whole(_) | Step::Patch(..) => parts.is_empty(),
-        Step::End => before.is_none(),
+        Step::End | Step::Derivations => before.is_none(),
         Step::Members | Step::Parts => false,
     };
     match (is_right, before) {

@@ -89,6 +89,7 @@ impl<'a> Patch<'a> {
         let payload_len = self.file.len()?.saturating_sub(HEAD_LEN as u64);
         let mut header = Header {
             base: Some(BasePrefix::of(base)),
+            derives_names: false,
             target: self.head.target.padded(),
             machine: machine.to_owned(),
             counter: 0,

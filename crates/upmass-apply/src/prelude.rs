@@ -15,6 +15,7 @@ use upmass_format::wire::Reader;
 use upmass_format::{FormatError, TreeId};
 use upmass_member::{Codecs, Recipe};
 
+use crate::derived::{Before, Derived};
 use crate::frames::{Failure, Frames};
 use crate::{ApplyError, Result};
 
@@ -40,6 +41,8 @@ pub(crate) struct Segment<'a> {
 pub(crate) struct Prelude {
     /// The new release; tree ids are zero until its trees are there.
     pub(crate) release: Release,
+    /// New derivations, where names were computed from them.
+    pub(crate) derived: Option<Derived>,
     /// Replaces old names in old contents.
     pub(crate) renamer: Renamer,
     /// New objects that are made when all others are there.
@@ -104,12 +107,20 @@ impl<'a> Segment<'a> {
     }
 
     /// Reads the prelude; only the first segment has one.
-    pub(crate) fn prelude(&mut self, base: Option<&Release>) -> Result<Prelude> {
+    pub(crate) fn prelude(&mut self, before: Before<'_>) -> Result<Prelude> {
+        let base = before.base;
         let components = base.map_or(0, |base| base.components.len());
-        let renames = Renames::read(&mut self.program, &mut self.hashes, components)?;
+        let mut derived = match before.derives_names {
+            true => Some(Derived::read(self, before)?),
+            false => None,
+        };
+        let mut renames = Renames::read(&mut self.program, &mut self.hashes, components)?;
         if renames.has_hashes() {
             // Where there are none there is no stream, and looking for it would read all others.
             expect_end(&mut self.hashes, "hash stream")?;
+        }
+        if let Some(derived) = &mut derived {
+            renames = renames.with(std::mem::take(&mut derived.names.renames))?;
         }
         let (mut renamer, mut old, mut old_names) = (Renamer::default(), Vec::new(), Vec::new());
         if let Some(base) = base {
@@ -119,13 +130,16 @@ impl<'a> Segment<'a> {
             let names = renamed.components.into_iter().map(|component| component.name);
             old_names = names.zip(order).collect();
         }
+        if let Some(derived) = &mut derived {
+            old.append(&mut derived.names.others);
+        }
         let len = self.program.number(MAX_RELEASE, "length of the release")?;
         let mut skeleton = Vec::new();
         self.patches.patch(&&old[..], len, &mut skeleton)?;
         let release = Release::read_skeleton(&skeleton[..])?;
         let sources = TreeSource::read_all(&mut self.program, release.components.len())?;
         let later = Later::read(&mut self.program)?;
-        Ok(Prelude { release, renamer, later, sources, old_names })
+        Ok(Prelude { release, derived, renamer, later, sources, old_names })
     }
 }
 

@@ -49,6 +49,22 @@ pub enum BuildError {
     /// Names of the old release cannot become those of the new one.
     #[error("names of the old release cannot become those of the new one: {0}")]
     Names(#[from] upmass_format::FormatError),
+    /// Names were to be computed by the device, which cannot.
+    #[error(
+        "names cannot be derived: {why}: import it with `derivations = true`, or take --names sent"
+    )]
+    NotDerived {
+        /// What is missing.
+        why: &'static str,
+    },
+    /// The derivations of a release are not what they should be.
+    #[error("the derivations in object {id} cannot be used: {source}: take --names sent")]
+    Derivations {
+        /// Its name.
+        id: upmass_format::ObjectId,
+        /// Why.
+        source: upmass_format::FormatError,
+    },
     /// A release in the store cannot be encoded again.
     #[error("release {id} is not valid: {source}")]
     Release {

@@ -17,6 +17,7 @@ mod bases;
 mod budget;
 mod bundles;
 mod changes;
+mod derived;
 mod diff;
 mod error;
 mod members;
@@ -33,6 +34,7 @@ mod sketch;
 mod update;
 
 pub use changes::{Change, ChangeKind, changes};
+pub use derived::Names;
 pub use error::{BuildError, Result};
 pub use pairing::{Pair, Pairing, Why, pair};
 pub use update::{Built, Effort, Options, Payload, Progress, Summary, build_payload, build_update};

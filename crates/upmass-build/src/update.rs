@@ -21,6 +21,7 @@ use upmass_store::Store;
 use crate::bases::{BaseChooser, ChosenBase};
 use crate::budget::Budget;
 use crate::bundles::Bundles;
+use crate::derived::{BothDerivations, Names};
 use crate::diff::{NewObject, TreeDiff};
 use crate::members::{Allowed, Members, expanded_len};
 use crate::object::{self, Found, WINDOW};
@@ -66,6 +67,8 @@ pub struct Options {
     pub device_memory: u64,
     /// What the device has to unpack and pack members: those that need another stay packed.
     pub device_codecs: Codecs,
+    /// Whether the device computes names of components from derivations.
+    pub names: Names,
 }
 
 impl Options {
@@ -98,6 +101,7 @@ impl Default for Options {
             effort: Effort::Small,
             device_memory: 32 << 20,
             device_codecs: Codecs::ALL,
+            names: Names::Auto,
         }
     }
 }
@@ -123,6 +127,8 @@ pub struct Payload {
     pub space: u64,
     /// What the device must have to unpack and pack members.
     pub codecs: Codecs,
+    /// Whether the device computes names from derivations.
+    pub derives_names: bool,
 }
 
 /// An update, complete.
@@ -150,6 +156,10 @@ pub struct Summary {
     pub renamed: u64,
     /// Their bytes.
     pub renamed_bytes: u64,
+    /// Names of components that are replaced, and how many of them the device computes.
+    pub names: usize,
+    /// Of these, the names that the device computes.
+    pub derived_names: usize,
     /// Compressed bytes of each stream.
     pub streams: [u64; STREAMS],
     /// Of coder 2: what the bytes of the copy stream are spent on.
@@ -189,7 +199,7 @@ pub fn build_update(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Built> {
     let new = store.release(target)?;
-    let Payload { bytes: payload, summary, memory, space, codecs } =
+    let Payload { bytes: payload, summary, memory, space, codecs, derives_names } =
         build_payload(store, base, target, options, progress)?;
     let frame_log2 = frame_size(payload.len() as u64);
     let frames: Vec<FrameDigest> = payload.chunks(1 << frame_log2).map(FrameDigest::of).collect();
@@ -199,6 +209,7 @@ pub fn build_update(
     }
     let header = Header {
         base: base.map(BasePrefix::of),
+        derives_names,
         target,
         machine: new.machine,
         counter: new.counter,
@@ -245,8 +256,22 @@ pub fn build_payload(
     };
 
     let mut first = options.segment();
-    partners.renames.put(&mut first.program, &mut first.hashes);
-    put_skeleton(&mut first, options.effort, partners.skeleton.clone(), target, &new)?;
+    let mut skeleton = partners.skeleton.clone();
+    let mut summary = Summary { names: partners.renames.len(), ..Summary::default() };
+    let derivations = BothDerivations::find(store, options.names, old.as_ref(), &new)?;
+    match (&derivations, &old) {
+        (Some(derivations), Some(old)) => {
+            let computed = derivations.compute(&partners.renames, old)?;
+            let (before, after) = (&derivations.old_bytes, &derivations.new_bytes);
+            put_content(&mut first, options.effort, before.clone(), after.clone());
+            computed.runs.put(&mut first.program);
+            computed.rest.put(&mut first.program, &mut first.hashes);
+            skeleton.extend_from_slice(&computed.others);
+            summary.derived_names = computed.count;
+        }
+        _ => partners.renames.put(&mut first.program, &mut first.hashes),
+    }
+    put_skeleton(&mut first, options.effort, skeleton, target, &new)?;
     let mut diff = TreeDiff::new(&old_trees);
     let mut tree_bytes = 0;
     let mut sources = Vec::new();
@@ -265,12 +290,12 @@ pub fn build_payload(
     first.tree = std::mem::take(&mut diff.edits);
     first.use_trees();
 
-    let mut summary = Summary::default();
     let mut payload = Vec::new();
     let (mut memory, mut scratch, mut codecs) = (0, 0, Codecs::NONE);
     let chooser = BaseChooser::new(old_objects, &old_trees);
     let (objects, parts) = (&objects[..], &parts[..]);
-    let work = Work { old: old_objects, chooser, options, progress, objects, parts };
+    let given = derivations.as_ref().map(|derivations| derivations.id);
+    let work = Work { old: old_objects, chooser, options, progress, objects, parts, given };
     let mut first = Some(first);
     // As many segments as there are threads at once: each holds its streams before compression.
     for groups in work.groups().chunks(rayon::current_num_threads()) {
@@ -301,8 +326,14 @@ pub fn build_payload(
     memory += if renamer.is_empty() { 0 } else { renamer.memory() };
     let sizes = objects.iter().map(|object| object.size).chain(diff.renamed);
     let space: u64 = sizes.map(|size| on_disk(size) + NOTE_BYTES).sum();
-    let space = space + tree_bytes + on_disk(scratch);
-    Ok(Payload { bytes: payload, summary, memory, space, codecs })
+    let mut space = space + tree_bytes + on_disk(scratch);
+    if let Some(derivations) = &derivations {
+        memory += derivations.memory();
+        // While trees are made, they are there twice.
+        space += 2 * on_disk(derivations.new_bytes.len() as u64);
+    }
+    let derives_names = derivations.is_some();
+    Ok(Payload { bytes: payload, summary, memory, space, codecs, derives_names })
 }
 
 /// Writes how the new skeleton comes from the old one.
@@ -314,6 +345,12 @@ fn put_skeleton(
     new: &Release,
 ) -> Result<()> {
     let new = new.skeleton().map_err(|source| BuildError::Release { id: target, source })?;
+    put_content(segment, effort, old, new);
+    Ok(())
+}
+
+/// Writes how a content that is in memory comes from another, and how long it is.
+fn put_content(segment: &mut Segment, effort: Effort, old: Vec<u8>, new: Vec<u8>) {
     put_varint(&mut segment.program, new.len() as u64);
     let copies = find_copies(&old, &new);
     let streams = (effort == Effort::Fast).then(|| {
@@ -326,7 +363,6 @@ fn put_skeleton(
         Source::Bytes(new),
         Found { copies, streams, ..Found::default() },
     );
-    Ok(())
 }
 
 struct Work<'a> {
@@ -338,11 +374,15 @@ struct Work<'a> {
     objects: &'a [NewObject],
     /// For each object the new ones that it is made from, if it is made later.
     parts: &'a [Vec<usize>],
+    /// The object that is there already when objects are made.
+    given: Option<ObjectId>,
 }
 
 /// What a new object is made from.
 enum Origin {
     Nothing,
+    /// It is there already.
+    Given,
     Old(ChosenBase),
     Joined(Vec<(Part, ObjectId)>),
 }
@@ -390,6 +430,12 @@ impl Work<'_> {
         for (new, (origin, found)) in self.objects[group].iter().zip(encoded) {
             summary.objects += 1;
             summary.object_bytes += new.size;
+            if matches!(origin, Origin::Given) {
+                summary.patched += 1;
+                summary.patched_bytes += new.size;
+                Step::Derivations.put(&mut segment.program);
+                continue;
+            }
             if let Origin::Joined(parts) = &origin {
                 let parts: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
                 Step::Parts.put(&mut segment.program);
@@ -400,6 +446,7 @@ impl Work<'_> {
             let growth = new_len.wrapping_sub(found.base_len) as i64;
             let step = match &origin {
                 Origin::Nothing => Step::Whole(new_len),
+                Origin::Given => unreachable!("it needs nothing but its step"),
                 Origin::Joined(_) => Step::PatchHere(growth),
                 Origin::Old(base) => match old.place(base.id).filter(|_| !base.is_here) {
                     None => Step::PatchHere(growth),
@@ -417,7 +464,7 @@ impl Work<'_> {
                 Origin::Joined(parts) => {
                     Source::Joined(parts.into_iter().map(|(_, id)| id).collect(), members)
                 }
-                Origin::Nothing => Source::Bytes(Vec::new()),
+                Origin::Nothing | Origin::Given => Source::Bytes(Vec::new()),
             };
             let to = Source::of(new.id, &found.members.new);
             segment.object(from, to, found);
@@ -467,6 +514,9 @@ impl Work<'_> {
         budget: &Budget,
     ) -> Result<(Origin, Found)> {
         let new = &self.objects[index];
+        if self.given == Some(new.id) {
+            return Ok((Origin::Given, Found::default()));
+        }
         if !self.parts[index].is_empty() {
             return self.encode_bundle(index, base, old, budget);
         }

@@ -8,6 +8,7 @@
 //! is written down) and [`release::Release`] (what a device has installed). Then
 //! [`update::Header`], the front of an update file, and [`patch::Head`], that of a patch file.
 
+pub mod derivations;
 mod digest;
 mod error;
 mod id;

@@ -101,6 +101,8 @@ pub enum Step {
     /// other. A list of parts follows ([`Part`]), then perhaps members, then the step. Only what is
     /// made later has parts ([`Later`]).
     Parts,
+    /// The derivations that came before the table of names (`spec/derivations.md`).
+    Derivations,
     /// The segment ends; more objects follow in the next one, or none.
     End,
 }
@@ -182,6 +184,7 @@ impl Step {
         match self {
             Step::End => put_varint(out, 0),
             Step::Members => put_varint(out, 4),
+            Step::Derivations => put_varint(out, 16),
             Step::Parts => put_varint(out, 12),
             Step::Whole(len) => put_varint(out, len << 2 | 1),
             Step::PatchHere(growth) => put_varint(out, zigzag(*growth) << 2 | 2),
@@ -205,6 +208,7 @@ impl Step {
             }
             _ if word == 0 => Step::End,
             _ if word == 4 => Step::Members,
+            _ if word == 16 => Step::Derivations,
             _ if word == 12 => Step::Parts,
             _ => {
                 return Err(FormatError::Unknown { what: "step", offset, found: word });

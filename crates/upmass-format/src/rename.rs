@@ -96,6 +96,15 @@ impl Rename {
         }
     }
 
+    /// What an old name becomes. `None` when it does not fit.
+    pub fn of(&self, old: &str) -> Option<String> {
+        Some(match self {
+            Self::Hash(hash) => digits(hash) + split(old)?.1,
+            Self::HashAndRest(hash, rest) => digits(hash) + rest,
+            Self::Name(new) => new.clone(),
+        })
+    }
+
     /// Appends what is looked for and what it becomes. `None` when the old name does not fit.
     fn tokens(&self, old: &str, tokens: &mut Vec<Token>) -> Option<()> {
         let mut add = |old: &str, new: String| {
@@ -214,6 +223,31 @@ impl Renames {
             renames.push((index as usize, rename));
         }
         Ok(Self(renames))
+    }
+
+    /// This table together with what derivations say (`derived`).
+    pub fn with(self, derived: Vec<(usize, Rename)>) -> Result<Self> {
+        let mut all = [derived, self.0].concat();
+        all.sort_by_key(|(index, _)| *index);
+        if let Some([twice, _]) = all.array_windows().find(|[a, b]| a.0 == b.0) {
+            return Err(FormatError::Invalid {
+                what: "table of names",
+                offset: 0,
+                expected: "each component once",
+                found: format!("component {} twice", twice.0),
+            });
+        }
+        let found = all.iter().map(|(_, rename)| rename.texts()).sum();
+        if found > MAX_TEXTS {
+            let (what, limit) = ("texts of the table of names", MAX_TEXTS);
+            return Err(FormatError::TooLarge { what, offset: 0, found, limit });
+        }
+        Ok(Self(all))
+    }
+
+    /// The entries, ascending by component.
+    pub fn entries(&self) -> &[(usize, Rename)] {
+        &self.0
     }
 
     /// What is looked for in contents of the old release, and what it becomes; ascending.

@@ -37,12 +37,15 @@ pub const MAX_EXTENSION: usize = 65_536;
 pub const MAX_EXTENSIONS: u64 = 64;
 
 const FLAG_BASE: u64 = 1;
+const FLAG_DERIVED: u64 = 4;
 
 /// What an update is for and what it needs: everything a device must know before it reads on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The release it starts from; `None` for a full update.
     pub base: Option<BasePrefix>,
+    /// Whether the device computes names from derivations (`spec/derivations.md`); only with a base.
+    pub derives_names: bool,
     /// The release it leads to.
     pub target: ReleaseId,
     /// The machine type of that release.
@@ -110,7 +113,9 @@ impl Header {
     /// The encoding, from its first field on.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_varint(&mut out, if self.base.is_some() { FLAG_BASE } else { 0 });
+        let base = if self.base.is_some() { FLAG_BASE } else { 0 };
+        let derived = if self.derives_names { FLAG_DERIVED } else { 0 };
+        put_varint(&mut out, base | derived);
         if let Some(base) = &self.base {
             out.extend_from_slice(&base.0);
         }
@@ -144,7 +149,9 @@ impl Header {
     fn read<R: Read>(input: &mut Reader<R>) -> Result<Self> {
         let offset = input.offset();
         let flags = input.varint("header flags")?;
-        if flags & !FLAG_BASE != 0 {
+        let derives_names = flags & FLAG_DERIVED != 0;
+        let is_full = flags & FLAG_BASE == 0;
+        if flags & !(FLAG_BASE | FLAG_DERIVED) != 0 || is_full && derives_names {
             return Err(FormatError::Unknown { what: "header flags", offset, found: flags });
         }
         let base = match flags & FLAG_BASE {
@@ -190,6 +197,7 @@ impl Header {
         }
         Ok(Self {
             base,
+            derives_names,
             target,
             machine,
             counter,

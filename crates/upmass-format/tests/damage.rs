@@ -91,7 +91,8 @@ fn a_damaged_head_of_a_patch_is_refused_or_another_head() {
 
 #[test]
 fn a_damaged_front_is_refused_or_another_front() {
-    for front in [samples::small_front(), samples::full_front(), samples::extended_front()] {
+    let (full, extended) = (samples::full_front(), samples::extended_front());
+    for front in [samples::small_front(), samples::deriving_front(), full, extended] {
         check(&front.to_bytes(), Cut::Refused, front_again);
     }
 }

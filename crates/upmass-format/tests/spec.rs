@@ -650,6 +650,7 @@ fn sources_and_steps_of_programs() {
         ("end", "0", 0, step(Step::End)),
         ("members", "4", 4, step(Step::Members)),
         ("parts", "12", 12, step(Step::Parts)),
+        ("derivations", "16", 16, step(Step::Derivations)),
         ("whole", "1 + 4 * length", 1 + 4 * 9, step(Step::Whole(9))),
         ("patch here", "2 + 4 * zigzag(growth)", 2 + 4 * 5, step(Step::PatchHere(-3))),
         ("patch", "3 + 4 * zigzag(growth)", 3 + 4 * 6, step(Step::Patch(place, 3))),

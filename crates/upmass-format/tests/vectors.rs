@@ -58,6 +58,7 @@ fn fronts() {
         ("front/update.bin", samples::small_front()),
         ("front/full.bin", samples::full_front()),
         ("front/extended.bin", samples::extended_front()),
+        ("front/deriving.bin", samples::deriving_front()),
     ] {
         let golden = vectors::golden(name, || front.to_bytes());
         assert_eq!(Front::read(&golden[..]).as_ref(), Ok(&front), "{name}");

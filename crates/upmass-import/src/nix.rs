@@ -15,9 +15,11 @@
 //! such a component is a tree with this one entry, which is installed at the store directory
 //! itself (`/nix/store`); several components may be installed there side by side.
 
+mod aterm;
 mod component;
 mod contents;
 mod database;
+mod derivations;
 mod error;
 mod path;
 mod registered;
@@ -26,18 +28,21 @@ pub(crate) mod scan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use upmass_format::TreePath;
+use upmass_format::derivations::{COMPONENT, FILE};
 use upmass_format::nix::{LABEL_DERIVER, LABEL_SIGNATURES};
 use upmass_format::release::InstallPath;
+use upmass_format::tree::{MAX_INLINE, Meta, MtimePolicy, Node};
 use upmass_store::Store;
 
 use self::component::{Importer, Shape};
 use self::database::{Closure, Registration, Unavailable};
 pub use self::error::NixError;
-use self::path::{Chroot, StorePath};
+use self::path::{Chroot, StorePath, base_name};
 use crate::index::Index;
 use crate::objects::Objects;
 use crate::warnings::Warnings;
-use crate::{ImportOptions, Imported};
+use crate::{ImportOptions, Imported, TreeBuilder};
 
 /// What to import from a Nix store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub struct NixSource {
     /// What the components keep of what Nix says of them. Nothing needs it, and it costs bytes
     /// in updates.
     pub labels: BTreeSet<NixLabel>,
+    /// Whether the derivations come with them, so that names of store paths need not be sent.
+    pub derivations: bool,
 }
 
 /// What Nix says of a store path beside its references and its content.
@@ -68,6 +75,8 @@ pub struct ImportedClosure {
     pub components: Vec<ImportedComponent>,
     /// For each of [`NixSource::roots`], the index of its component.
     pub roots: Vec<usize>,
+    /// A component with the derivations of all of them, if they were asked for. Nothing refers to it.
+    pub derivations: Option<ImportedComponent>,
     /// Where the references come from.
     pub references_from: ReferencesFrom,
     /// What the user should know, one sentence each.
@@ -121,6 +130,7 @@ pub fn import_nix(
     let (closure, references_from) = match database::closure(&chroot, &roots) {
         Ok(closure) => (closure, ReferencesFrom::Database),
         Err(unavailable) if !source.labels.is_empty() => return Err(no_labels(unavailable).into()),
+        Err(_) if source.derivations => return Err(NixError::NoDatabase.into()),
         Err(unavailable) => {
             if let Unavailable::Failed(why) = unavailable {
                 warnings.push(format!(
@@ -146,12 +156,50 @@ pub fn import_nix(
     let mut importer =
         Importer { objects: &objects, index: &index, options, progress, learned: Vec::new() };
     let components = import_all(&mut importer, &chroot, dir, &closure, labels)?;
+    let mut derivations = None;
+    if source.derivations {
+        let collected = derivations::collect(&chroot, dir, &closure)?;
+        warnings.extend(collected.warning);
+        derivations = Some(derivations_component(&objects, dir, &collected.bytes)?);
+    }
     let learned = importer.learned;
     objects.commit()?;
     registered::check(store, dir, &closure, &components)?;
     index.save(store, learned, &mut of_index);
     warnings.extend(of_index.into_sentences());
-    Ok(ImportedClosure { components, roots, references_from, warnings })
+    Ok(ImportedClosure { components, roots, derivations, references_from, warnings })
+}
+
+/// The derivations as a component that is in no system.
+fn derivations_component(
+    objects: &Objects<'_>,
+    dir: &Path,
+    content: &[u8],
+) -> crate::Result<ImportedComponent> {
+    let size = content.len() as u64;
+    let node = match content.len() <= MAX_INLINE {
+        true => Node::Inline(content.to_vec()),
+        false => Node::Object { size, id: objects.put(content)? },
+    };
+    let mut builder = TreeBuilder::new(MtimePolicy::Normalised);
+    let path = TreePath::new(FILE).expect("a name is a path");
+    builder.insert(path, Meta { mode: 0o444, ..Meta::default() }, node)?;
+    let imported = Imported {
+        tree: objects.put_tree(&builder)?,
+        files: 1,
+        bytes: size,
+        hashed_bytes: size,
+        warnings: Vec::new(),
+    };
+    let install = derivations::install_path(dir);
+    Ok(ImportedComponent {
+        name: COMPONENT.to_owned(),
+        install: InstallPath::new(install.as_os_str().as_encoded_bytes())
+            .expect("a path beside the store directory is absolute and has no . or .."),
+        references: Vec::new(),
+        labels: BTreeMap::new(),
+        imported,
+    })
 }
 
 fn resolve(chroot: &Chroot, roots: &[PathBuf]) -> Result<Vec<StorePath>, NixError> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
+use upmass_format::derivations::Derivations;
 use upmass_format::tree::{Child, Directory, Node};
 use upmass_format::{Name, TreeId, TreePath};
 use upmass_import::{
@@ -145,11 +146,53 @@ fn a_store_path_that_has_changed_since_it_was_registered_is_refused() {
 }
 
 #[test]
+fn derivations_come_with_a_closure_that_asks_for_them() {
+    let nix = Nix::with_system();
+    let (roots, store_root) = (vec![nix.root.clone()], Some(nix.chroot.clone()));
+    let source = NixSource { roots, store_root, derivations: true, ..NixSource::default() };
+    let imported = nix.try_import(&source).unwrap();
+    assert_eq!(imported.warnings, [] as [String; 0]);
+    let component = imported.derivations.expect("they were asked for");
+    assert_eq!(component.name, "nix-derivations");
+    assert_eq!(component.install.to_string(), "/nix/derivations");
+    let object = match leaf(&nix.tree(component.imported.tree), "derivations") {
+        Node::Object { id, .. } => *id,
+        other => panic!("{other:?}"),
+    };
+    let derivations = Derivations::read(nix.store.object_reader(object).unwrap()).unwrap();
+    let mut made: Vec<String> = derivations.names().collect();
+    made.sort();
+    let names = |closure: &ImportedClosure| -> Vec<String> {
+        closure.components.iter().map(|component| component.name.clone()).collect()
+    };
+    let plain = nix.import(&[&nix.root]);
+    assert_eq!(made, names(&plain), "all that is built is in the closure here");
+    assert_eq!(plain.derivations, None);
+
+    // Without that of the library, nothing follows that was built with it.
+    let library = nix.run("nix-store", ["--query", "--deriver", &lib_path(&plain)]);
+    fs::remove_file(nix.on_host(Path::new(library.trim()))).unwrap();
+    let told = "derivations of Nix store paths were asked for, but none here makes any of these 5 \
+                paths: keep them (`keep-derivations`), or take \"derivations\" out";
+    assert_eq!(message(nix.try_import(&source)), told);
+    nix.hide_database();
+    let told = "derivations of Nix store paths were asked for, but there is no Nix database, or no \
+                Nix to ask it: take \"derivations\" out";
+    assert_eq!(message(nix.try_import(&source)), told);
+}
+
+/// The store path of the library.
+fn lib_path(closure: &ImportedClosure) -> String {
+    let library = closure.components.iter().find(|component| plain(&component.name) == "lib-1.0");
+    format!("/nix/store/{}", library.unwrap().name)
+}
+
+#[test]
 fn labels_come_from_the_database_alone() {
     let nix = Nix::with_system();
     let labels = [NixLabel::Deriver, NixLabel::Signatures].into();
     let (roots, store_root) = (vec![nix.root.clone()], Some(nix.chroot.clone()));
-    let source = NixSource { roots, store_root, labels };
+    let source = NixSource { roots, store_root, labels, ..NixSource::default() };
     for component in nix.try_import(&source).unwrap().components {
         let path = format!("/nix/store/{}", component.name);
         let deriver = nix.run("nix-store", ["--query", "--deriver", &path]);

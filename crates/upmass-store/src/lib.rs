@@ -18,6 +18,7 @@
 mod batch;
 mod check;
 mod collect;
+mod derivations;
 mod error;
 mod layout;
 mod nar;

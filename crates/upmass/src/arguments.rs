@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use upmass_build::{Codec, Effort, Options};
+use upmass_build::{Codec, Effort, Names, Options};
 use upmass_minify::Level;
 
 /// Updates for devices that are expensive to reach.
@@ -211,6 +211,10 @@ pub struct Update {
     pub unsigned: bool,
     #[command(flatten)]
     pub build: BuildArguments,
+    /// Whether names of components that change are computed by the device, from the derivations of
+    /// both releases (`derivations = true` in release.toml), or sent
+    #[arg(long, value_enum, default_value_t)]
+    pub names: NamesArgument,
     /// New content after which a device can go on when it is interrupted, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub segment: u64,
@@ -218,6 +222,28 @@ pub struct Update {
     pub store: StoreArgument,
     #[command(flatten)]
     pub json: JsonArgument,
+}
+
+/// Where new names come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum NamesArgument {
+    /// Computed where both releases have derivations
+    #[default]
+    Auto,
+    /// Computed, or no update is made
+    Derived,
+    /// Sent
+    Sent,
+}
+
+impl From<NamesArgument> for Names {
+    fn from(names: NamesArgument) -> Self {
+        match names {
+            NamesArgument::Auto => Names::Auto,
+            NamesArgument::Derived => Names::Derived,
+            NamesArgument::Sent => Names::Sent,
+        }
+    }
 }
 
 /// How an update or a patch is built.

@@ -143,7 +143,9 @@ impl From<BuildError> for Failure {
         match error {
             BuildError::Store(error) => error.into(),
             BuildError::SameRelease(_) => Self::new(Kind::NothingToDo, error),
-            BuildError::OtherMachine { .. } | BuildError::TooLong { .. } => Self::refused(error),
+            BuildError::OtherMachine { .. }
+            | BuildError::TooLong { .. }
+            | BuildError::NotDerived { .. } => Self::refused(error),
             error => Self::new(Kind::Failed, error),
         }
     }

@@ -56,6 +56,8 @@ fn every_command_that_reports_has_the_fields_that_were_promised() {
             "patched_bytes",
             "renamed",
             "renamed_bytes",
+            "names",
+            "derived_names",
             "streams",
             "spent",
         ],

@@ -12,6 +12,7 @@ use upmass_store::Store;
 
 use self::head::Head;
 use self::walk::{Met, OldPaths, Walked, walk};
+use crate::derived::Before;
 use crate::engine::Nothing;
 use crate::frames::{Failure, Frames};
 use crate::kept::{Kept, Parts, Tee};
@@ -213,7 +214,10 @@ fn details(
     };
     let no_payload = || ApplyError::Program("it has no payload".to_owned());
     let mut segment = open(0)?.ok_or_else(no_payload)?;
-    let prelude = segment.prelude(base)?;
+    let header = &front.header;
+    let space = header.space_kib.saturating_mul(1024);
+    let derives_names = header.derives_names;
+    let prelude = segment.prelude(Before { store, base, derives_names, space })?;
     let old = OldRelease { store, release: base, renamer: &prelude.renamer };
     let Walked { mut components, edit_bytes, objects } = walk(&prelude, &mut segment, &old)?;
     let mut old_paths = OldPaths::new(&old);
@@ -227,7 +231,12 @@ fn details(
         let mut made = Vec::new();
         let mut before = segment.patches.consumed();
         let mut spent_before = segment.patches.spent();
-        let start = before;
+        let mut start = before;
+        if segments == 0
+            && let Some(derived) = &prelude.derived
+        {
+            (0..3).for_each(|at| start[at] -= derived.used[at]);
+        }
         loop {
             while let Some((_, met)) = next.next_if(|(_, met)| met.is_renamed) {
                 let bytes = met.here.map_or(0, |old| old.size);
@@ -246,6 +255,19 @@ fn details(
             if prelude.later.has(number) {
                 kept.finish()?;
             }
+            if step == Step::Derivations {
+                let missing = || ApplyError::Program("it has no derivations".into());
+                let derived = prelude.derived.as_ref().ok_or_else(missing)?;
+                if kept.is_open() {
+                    let written = derived.write(&mut kept.sink(failure));
+                    written.map_err(ApplyError::Read)?;
+                    kept.end_object(number);
+                }
+                let mut file = FileCost::new(path, Origin::Here, derived.content.len());
+                (file.spent, file.cost) = (derived.spent, 0.0);
+                made.push(Made { component, file, used: derived.used });
+                continue;
+            }
             let (from, origin, change) = match (step, here) {
                 (Step::Whole(len), _) => (None, Origin::New, (len, 0)),
                 (Step::PatchHere(growth), _) if !parts.is_empty() => {
@@ -258,7 +280,14 @@ fn details(
                     let (component, path) = old_paths.at(place)?;
                     (Some(from), Origin::Old(component, path), (0, growth))
                 }
-                (Step::PatchHere(_) | Step::End | Step::Members | Step::Parts, _) => {
+                (
+                    Step::PatchHere(_)
+                    | Step::End
+                    | Step::Members
+                    | Step::Parts
+                    | Step::Derivations,
+                    _,
+                ) => {
                     return Err(ApplyError::Program("it patches an object without base".into()));
                 }
             };

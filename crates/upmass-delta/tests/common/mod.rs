@@ -197,8 +197,8 @@ pub fn execute(segment: &[u8], bases: &[&[u8]], limit: u64) -> Result<Executed, 
     loop {
         let (base, len): (&[u8], Option<u64>) = match Step::read(&mut program)? {
             Step::End => break,
-            // Members and parts are the business of who applies.
-            Step::Members | Step::Parts => continue,
+            // Members, parts and derivations are the business of who applies.
+            Step::Members | Step::Parts | Step::Derivations => continue,
             Step::Whole(len) => (&[], Some(len)),
             Step::PatchHere(growth) | Step::Patch(_, growth) => {
                 let base: &[u8] = bases.next().ok_or(Failure::Program)?;

@@ -263,6 +263,7 @@ pub fn front() -> impl Strategy<Value = Front> {
                 count => (count - 1) * size + last.index(size) + 1,
             };
             let header = Header {
+                derives_names: base.is_some_and(|id| id[0] % 2 == 1),
                 base: base.map(|id| BasePrefix::of(ReleaseId::from_bytes(id))),
                 target: ReleaseId::from_bytes(target),
                 machine,
@@ -339,6 +340,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         (place(), growth()).prop_map(|(place, growth)| Step::Patch(place, growth)),
         Just(Step::Members),
         Just(Step::Parts),
+        Just(Step::Derivations),
         Just(Step::End),
     ]
 }

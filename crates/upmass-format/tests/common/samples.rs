@@ -247,6 +247,7 @@ pub fn small_front() -> Front {
     let payload = b"not a payload, but long enough to have a digest";
     let header = Header {
         base: Some(BasePrefix::of(object("base").into())),
+        derives_names: false,
         target: object("target").into(),
         machine: "buoy".into(),
         counter: 8,
@@ -288,6 +289,7 @@ pub fn full_front() -> Front {
     let frame = |index: u64| FrameDigest::of(&index.to_le_bytes());
     let header = Header {
         base: None,
+        derives_names: false,
         target: ReleaseId::from_bytes([0xab; 32]),
         machine: "x".repeat(255),
         counter: 0,
@@ -300,6 +302,11 @@ pub fn full_front() -> Front {
         extensions: Vec::new(),
     };
     Front::new(header, Vec::new())
+}
+
+/// The same as [`small_front`], with names that the device computes; signed by nobody.
+pub fn deriving_front() -> Front {
+    Front::new(Header { derives_names: true, ..small_front().header }, Vec::new())
 }
 
 /// An empty payload, extensions, and as many signatures as there can be.

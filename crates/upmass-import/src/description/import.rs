@@ -333,6 +333,7 @@ impl Import<'_> {
                 owners.extend(std::iter::repeat_n(index, other.roots.len()));
                 source.roots.extend(other.roots.iter().cloned());
                 source.labels.extend(&other.labels);
+                source.derivations |= other.derivations;
             }
         }
         let options = &components[owners[0]].options;
@@ -351,7 +352,7 @@ impl Import<'_> {
             }
         }
         self.warnings.extend(closure.warnings);
-        for component in closure.components {
+        for component in closure.components.into_iter().chain(closure.derivations) {
             self.add(owners[0], component)?;
         }
         Ok(())

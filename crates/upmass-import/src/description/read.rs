@@ -231,7 +231,16 @@ impl Reader<'_> {
         let value = table.require("source", "source = { dir = \"rootfs\" }")?;
         let table = value.table(format!("\"source\" of {}", table.place), SOURCE)?;
         table.only(&[
-            "dir", "tar", "nix", "oci", "store", "labels", "ref", "platform", "max_size",
+            "dir",
+            "tar",
+            "nix",
+            "oci",
+            "store",
+            "labels",
+            "derivations",
+            "ref",
+            "platform",
+            "max_size",
         ])?;
         let kinds: Vec<Value<'_>> =
             ["dir", "tar", "nix", "oci"].iter().filter_map(|key| table.get(key)).collect();
@@ -247,6 +256,7 @@ impl Reader<'_> {
         };
         if kind.key() != "nix" {
             table.refuse("store", "has no meaning without \"nix\"")?;
+            table.refuse("derivations", "has no meaning without \"nix\"")?;
         }
         if kind.key() != "oci" {
             table.refuse("ref", "has no meaning without \"oci\"")?;
@@ -279,7 +289,10 @@ impl Reader<'_> {
                     .get("store")
                     .map(|value| self.path(&value, "the path of the directory above /nix/store"))
                     .transpose()?;
-                Source::Nix(NixSource { roots, store_root, labels: nix_labels(&table)? })
+                let derivations = table.get("derivations").map(|value| value.boolean());
+                let derivations = derivations.transpose()?.unwrap_or(false);
+                let labels = nix_labels(&table)?;
+                Source::Nix(NixSource { roots, store_root, labels, derivations })
             }
         })
     }

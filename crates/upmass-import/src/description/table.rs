@@ -129,6 +129,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// true or false.
+    pub(super) fn boolean(&self) -> Result<bool, Fault> {
+        match self.value {
+            DeValue::Boolean(value) => Ok(*value),
+            other => Err(self.wrong("true or false", kind(other))),
+        }
+    }
+
     /// A whole number from 0 to `limit`.
     pub(super) fn number(&self, limit: u64) -> Result<u64, Fault> {
         let expected = || format!("a whole number from 0 to {limit}");

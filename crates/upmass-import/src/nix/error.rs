@@ -113,6 +113,21 @@ pub enum NixError {
         /// Why the database has no answer.
         why: String,
     },
+    /// Derivations were asked for and nobody knows which they are.
+    #[error(
+        "derivations of Nix store paths were asked for, but there is no Nix database, or no Nix to ask \
+         it: take \"derivations\" out"
+    )]
+    NoDatabase,
+    /// Derivations were asked for and there are none.
+    #[error(
+        "derivations of Nix store paths were asked for, but none here makes any of these {paths} paths: \
+         keep them (`keep-derivations`), or take \"derivations\" out"
+    )]
+    NoDerivations {
+        /// How many store paths there are.
+        paths: usize,
+    },
     /// Reading failed.
     #[error("cannot read {path}: {source}")]
     Io {
@@ -139,6 +154,8 @@ impl NixError {
             | NixError::NotStoreContent { .. }
             | NixError::Changed { .. }
             | NixError::NoLabels { .. }
+            | NixError::NoDatabase
+            | NixError::NoDerivations { .. }
             | NixError::Io { .. } => None,
         }
     }

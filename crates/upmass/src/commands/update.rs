@@ -30,7 +30,9 @@ pub fn run(arguments: &Update) -> Outcome {
     let store = releases::open(&arguments.store, &words)?;
     let base = old.map(|word| releases::find(&store, word)).transpose()?.map(|(id, _)| id);
     let (target, _) = releases::find(&store, new)?;
-    let options = Options { segment: arguments.segment << 20, ..arguments.build.options() };
+    let names = arguments.names.into();
+    let segment = arguments.segment << 20;
+    let options = Options { segment, names, ..arguments.build.options() };
     let bar = progress::bytes("matching", Some(0));
     let built = build_update(&store, base, target, &signing, &options, &|progress| {
         bar.set_length(progress.total);
@@ -60,6 +62,8 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "patched_bytes": summary.patched_bytes,
             "renamed": summary.renamed,
             "renamed_bytes": summary.renamed_bytes,
+            "names": summary.names,
+            "derived_names": summary.derived_names,
             "streams": output::streams(&summary.streams),
             "spent": output::spent(summary),
         }));
@@ -80,6 +84,13 @@ fn report(arguments: &Update, built: &Built) -> Outcome {
             "{} more files of {} bytes are old ones with names of components replaced",
             output::bytes(summary.renamed),
             output::bytes(summary.renamed_bytes),
+        ));
+    }
+    if summary.derived_names > 0 {
+        output::note(format_args!(
+            "{} of {} new names of components are computed by the device",
+            output::bytes(summary.derived_names as u64),
+            output::bytes(summary.names as u64),
         ));
     }
     if arguments.build.explain { output::explain(summary, bytes) } else { Ok(()) }

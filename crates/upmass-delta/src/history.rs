@@ -10,6 +10,8 @@ const LEAST: u64 = 6;
 const COMPARED: u64 = 32;
 /// Inside copies only each of so many places is remembered.
 const SPARSE: u64 = 4;
+/// Of copies that follow one another, only in so many bytes at their end are places remembered.
+const LATEST: u64 = 1 << 18;
 /// After so many bytes that agreed, a place is followed over those that do not.
 const WORTH_KEEPING: u32 = 8;
 /// What a byte that does not agree counts at first.
@@ -32,6 +34,9 @@ pub(crate) struct Follower {
 pub(crate) struct History {
     ring: Vec<u8>,
     position: u64,
+    /// Up to here places are remembered. Behind are copies, whose places nobody has asked for yet:
+    /// of a content that is copied nearly all, hardly any place is ever asked for.
+    remembered: u64,
     recent: u64,
     places: Vec<[u32; WAYS]>,
     /// The place that agreed longest.
@@ -46,6 +51,7 @@ impl History {
         Self {
             ring: vec![0; 1 << log2],
             position: 0,
+            remembered: 0,
             recent: 0,
             places: vec![[0; WAYS]; 1 << (log2 - PER_HASH_LOG2)],
             first: Follower::default(),
@@ -78,13 +84,20 @@ impl History {
     /// Where places with the hash of the end begin.
     #[inline]
     fn slot(&self) -> usize {
-        let end = self.recent << (64 - 8 * LEAST);
+        self.slot_of(self.recent)
+    }
+
+    /// The same behind these bytes, the last one lowest.
+    #[inline]
+    fn slot_of(&self, bytes: u64) -> usize {
+        let end = bytes << (64 - 8 * LEAST);
         let hashes = self.places.len().ilog2();
         (end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - hashes)) as usize
     }
 
     /// Appends one byte and looks for what may follow.
     pub(crate) fn push(&mut self, byte: u8) {
+        self.remember_copies();
         if self.second.length > 0 {
             let agrees = self.at(self.second.place) == byte;
             let second = &mut self.second;
@@ -145,9 +158,43 @@ impl History {
     /// Remembers that what comes next is behind the end.
     #[inline]
     fn remember(&mut self) {
-        let slot = self.slot();
+        self.remember_at(self.slot(), self.position);
+        self.remembered = self.position;
+    }
+
+    #[inline]
+    fn remember_at(&mut self, slot: usize, position: u64) {
         let [first, second, third, _] = self.places[slot];
-        self.places[slot] = [self.position as u32, first, second, third];
+        self.places[slot] = [position as u32, first, second, third];
+    }
+
+    /// Remembers places in the copies at the end.
+    #[inline]
+    fn remember_copies(&mut self) {
+        if self.remembered < self.position {
+            self.remember_latest();
+        }
+    }
+
+    /// The eight bytes before a place, the last one lowest.
+    #[inline]
+    fn before(&self, place: u64) -> u64 {
+        let start = place.wrapping_sub(8) as usize & self.mask();
+        match self.ring[start..].first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes),
+            None => (1..=8).rev().fold(0, |all, d| all << 8 | u64::from(self.at(place - d))),
+        }
+    }
+
+    fn remember_latest(&mut self) {
+        let most = LATEST.min(self.ring.len() as u64 - 64);
+        let from = self.remembered.max(self.position.saturating_sub(most)).max(8);
+        let mut position = (from / SPARSE + 1) * SPARSE;
+        while position <= self.position {
+            self.remember_at(self.slot_of(self.before(position)), position);
+            position += SPARSE;
+        }
+        self.remembered = self.position;
     }
 
     #[inline]
@@ -171,22 +218,15 @@ impl History {
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.first.length = 0;
         self.second.length = 0;
-        let mut rest = bytes;
-        // To the first place that is remembered, and from there on from one to the next.
-        while !rest.is_empty() {
-            let len = (SPARSE - self.position % SPARSE).min(rest.len() as u64) as usize;
-            let (piece, after) = rest.split_at(len);
+        for piece in bytes.chunks(self.ring.len()) {
             let start = self.position as usize & self.mask();
-            // A ring holds a whole number of such pieces, so none goes over its end.
-            self.ring[start..start + len].copy_from_slice(piece);
-            let recent = piece.iter().fold(self.recent, |recent, b| recent << 8 | u64::from(*b));
-            self.recent = recent;
-            self.position += len as u64;
-            if self.position.is_multiple_of(SPARSE) && self.position > 8 {
-                self.remember();
-            }
-            rest = after;
+            let (piece_to_end, rest) = piece.split_at(piece.len().min(self.ring.len() - start));
+            self.ring[start..start + piece_to_end.len()].copy_from_slice(piece_to_end);
+            self.ring[..rest.len()].copy_from_slice(rest);
+            self.position += piece.len() as u64;
         }
+        let last = &bytes[bytes.len().saturating_sub(8)..];
+        self.recent = last.iter().fold(self.recent, |recent, b| recent << 8 | u64::from(*b));
     }
 
     /// Appends a byte of a copy.
@@ -195,13 +235,11 @@ impl History {
         self.first.length = 0;
         self.second.length = 0;
         self.append(byte);
-        if self.position.is_multiple_of(SPARSE) && self.position > 8 {
-            self.remember();
-        }
     }
 
     /// Appends bytes that what comes next is like.
     pub(crate) fn recall(&mut self, bytes: &[u8]) {
+        self.remember_copies();
         self.first.length = 0;
         self.second.length = 0;
         for byte in bytes {
@@ -222,5 +260,63 @@ impl History {
     pub(crate) fn expected_again(&self) -> Option<(u8, u32, u32)> {
         let second = &self.second;
         (second.length > 0).then(|| (self.at(second.place), second.length - 1, second.faults))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes in which no six come twice.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    /// What is expected after copies and the bytes of them from here on.
+    fn expected_after(copies: &[u8], from: usize) -> Option<u8> {
+        let mut history = History::new(22);
+        copies.chunks(4096).for_each(|piece| history.extend(piece));
+        copies[from..from + 12].iter().for_each(|byte| history.push(*byte));
+        history.expected().map(|(byte, _)| byte)
+    }
+
+    #[test]
+    fn the_latest_copies_are_found_and_what_is_before_them_is_not() {
+        let copies = noise(3 << 20);
+        let latest = copies.len() - LATEST as usize;
+        for from in [latest, latest + 1000, copies.len() - 13] {
+            assert_eq!(expected_after(&copies, from), Some(copies[from + 12]), "{from}");
+        }
+        for from in [0, 1 << 20, latest - 16] {
+            assert_eq!(expected_after(&copies, from), None, "{from}");
+        }
+    }
+
+    #[test]
+    fn copies_of_any_lengths_go_round_the_ring() {
+        let bytes = noise(300_000);
+        let mut pieces = History::new(16);
+        let mut rest = &bytes[..];
+        for len in [1, 7, 65_535, 65_536, 70_000, 3, 90_000].into_iter().cycle() {
+            let (piece, after) = rest.split_at(rest.len().min(len));
+            pieces.extend(piece);
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let mut single = History::new(16);
+        bytes.iter().for_each(|byte| single.copied(*byte));
+        assert!(pieces.ring == single.ring && pieces.recent == single.recent);
+        for history in [&mut pieces, &mut single] {
+            bytes[299_000..299_012].iter().for_each(|byte| history.push(*byte));
+        }
+        assert!(pieces.places == single.places);
+        assert_eq!(pieces.expected(), Some((bytes[299_012], pieces.first.length)));
     }
 }

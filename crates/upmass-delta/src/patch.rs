@@ -30,8 +30,10 @@ pub trait Base {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// Short reads of a base go through a buffer of this size.
+/// Short reads of a base go through a buffer of this size, which doubles, up to the second size, while one read
+/// follows the other.
 const WINDOW: usize = 1 << 14;
+const LONGEST_WINDOW: usize = 1 << 17;
 
 /// Content that is read with a function, short reads through a buffer.
 pub struct Buffered<F> {
@@ -60,8 +62,11 @@ impl<F: Fn(&mut [u8], u64) -> io::Result<()>> Base for Buffered<F> {
         let (start, bytes) = &mut *window;
         let end = offset + buffer.len() as u64;
         if offset < *start || end > *start + bytes.len() as u64 {
+            let is_next = bytes.len() >= WINDOW
+                && (*start..*start + bytes.len() as u64 + 1).contains(&offset);
+            let window = if is_next { (2 * bytes.len()).min(LONGEST_WINDOW) } else { WINDOW };
             *start = offset;
-            bytes.resize(WINDOW.min(self.len.saturating_sub(offset) as usize), 0);
+            bytes.resize(window.min(self.len.saturating_sub(offset) as usize), 0);
             let read = (self.read)(bytes, offset);
             if read.is_err() {
                 bytes.clear();

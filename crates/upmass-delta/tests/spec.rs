@@ -182,6 +182,7 @@ fn constants_of_coder_2() {
         ("bytes of a hash", "history::LEAST"),
         ("bytes compared of a candidate", "history::COMPARED"),
         ("distance of places in copies", "history::SPARSE"),
+        ("latest bytes of copies", "history::LATEST"),
         ("length worth keeping", "history::WORTH_KEEPING"),
         ("a fault", "history::FAULT"),
         ("most faults", "history::MOST_FAULTS"),

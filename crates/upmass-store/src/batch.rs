@@ -17,6 +17,10 @@ use crate::{Result, Store};
 /// After how many objects a batch should be committed: bounds the memory of its list.
 pub const MAX_BATCH: usize = 4096;
 
+/// Content goes to its file in pieces of at least this length, a multiple of a block, so that small writes do not
+/// cost a system call each.
+const PIECE: usize = 1 << 16;
+
 /// Objects that are complete below `incoming` and wait for their names. Dropping a batch
 /// forgets them; what they left behind is removed by the next collection.
 pub struct Batch {
@@ -41,8 +45,8 @@ pub struct Incoming {
     file: Box<dyn WriteFile>,
     path: String,
     hasher: Hasher,
-    /// Bytes since the last block boundary, not yet written.
-    block: Vec<u8>,
+    /// Bytes that are not yet hashed and written; they begin at a block boundary.
+    waiting: Vec<u8>,
     zeros: u64,
     finished: bool,
 }
@@ -76,7 +80,7 @@ impl Store {
             file,
             path,
             hasher,
-            block: Vec::new(),
+            waiting: Vec::new(),
             zeros: 0,
             finished: false,
         })
@@ -221,47 +225,58 @@ impl Hasher {
 impl Incoming {
     /// Appends content.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        if !self.block.is_empty() {
-            let take = bytes.len().min(BLOCK_SIZE - self.block.len());
-            self.block.extend_from_slice(&bytes[..take]);
+        if !self.waiting.is_empty() {
+            let take = bytes.len().min(PIECE - self.waiting.len());
+            self.waiting.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
-            if self.block.len() < BLOCK_SIZE {
+            if self.waiting.len() < PIECE {
                 return Ok(());
             }
-            let block = std::mem::take(&mut self.block);
-            self.write_blocks(&block)?;
-            self.block = block;
-            self.block.clear();
+            self.write_waiting()?;
         }
-        let whole = bytes.len() - bytes.len() % BLOCK_SIZE;
-        self.write_blocks(&bytes[..whole])?;
-        self.block.extend_from_slice(&bytes[whole..]);
+        if bytes.len() >= PIECE {
+            let whole = bytes.len() - bytes.len() % BLOCK_SIZE;
+            self.write_blocks(&bytes[..whole])?;
+            bytes = &bytes[whole..];
+        }
+        self.waiting.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Appends zeros; fast where the position is at a block boundary.
+    /// Appends zeros; fast from the next block boundary on.
     pub fn write_zeros(&mut self, mut len: u64) -> Result<()> {
         const ZEROS: [u8; BLOCK_SIZE] = [0; BLOCK_SIZE];
-        while len > 0 && (!self.block.is_empty() || len < BLOCK_SIZE as u64) {
-            let take = len.min((BLOCK_SIZE - self.block.len()) as u64) as usize;
-            self.write(&ZEROS[..take])?;
-            len -= take as u64;
-        }
+        let to_boundary = self.waiting.len().next_multiple_of(BLOCK_SIZE) - self.waiting.len();
+        let first = len.min(to_boundary as u64);
+        self.write(&ZEROS[..first as usize])?;
+        len -= first;
         let blocks = len / BLOCK_SIZE as u64;
-        self.hasher.update_zero_blocks(blocks);
-        self.zeros += blocks * BLOCK_SIZE as u64;
-        len -= blocks * BLOCK_SIZE as u64;
+        if blocks > 0 {
+            self.write_waiting()?;
+            self.hasher.update_zero_blocks(blocks);
+            self.zeros += blocks * BLOCK_SIZE as u64;
+            len -= blocks * BLOCK_SIZE as u64;
+        }
         self.write(&ZEROS[..len as usize])
     }
 
     /// Bytes so far.
     pub fn len(&self) -> u64 {
-        self.hasher.content_len() + self.block.len() as u64
+        self.hasher.content_len() + self.waiting.len() as u64
     }
 
     /// Whether nothing was written yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Writes what waits, which is whole blocks.
+    fn write_waiting(&mut self) -> Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.write_blocks(&waiting)?;
+        waiting.clear();
+        self.waiting = waiting;
+        Ok(())
     }
 
     fn write_blocks(&mut self, blocks: &[u8]) -> Result<()> {
@@ -292,9 +307,10 @@ impl Incoming {
     }
 
     fn finish(mut self) -> Result<(String, ObjectId)> {
+        let rest = self.waiting.split_off(self.waiting.len() - self.waiting.len() % BLOCK_SIZE);
+        self.write_waiting()?;
         self.flush_zeros()?;
-        if !self.block.is_empty() {
-            let rest = std::mem::take(&mut self.block);
+        if !rest.is_empty() {
             self.hasher.update(&rest);
             self.file.write(&rest)?;
         }

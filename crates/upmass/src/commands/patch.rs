@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use upmass_checkout::{Options, Owners, Report, Times, checkout_component};
 use upmass_format::ReleaseId;
 use upmass_format::patch::{COMPONENT, FILE_NAME, Kind};
+use upmass_format::tree::{Event, Node};
 use upmass_store::Store;
 
 use crate::arguments::Patch;
@@ -41,9 +42,7 @@ pub fn run(arguments: &Patch) -> Outcome {
     let report = match kind {
         Kind::Directory => checkout(&store, target, output)?,
         Kind::File => {
-            let directory = scratch.join("new");
-            let report = checkout(&store, target, &directory)?;
-            let partial = directory.join(FILE_NAME);
+            let (partial, report) = rebuilt_file(&store, target, &scratch)?;
             finish_file(&partial, old).map_err(|error| Failure::io("write", output, error))?;
             plain::publish(&partial, output)?;
             report
@@ -74,6 +73,25 @@ fn checkout(store: &Store, release: ReleaseId, target: &Path) -> Result<Report, 
     });
     bar.finish_and_clear();
     Ok(report?)
+}
+
+/// The new file below the scratch directory: the object itself, which nobody else needs, and not a copy of it.
+fn rebuilt_file(
+    store: &Store,
+    release: ReleaseId,
+    scratch: &Scratch,
+) -> Result<(PathBuf, Report), Failure> {
+    let tree = store.release(release)?.components.first().map(|component| component.tree);
+    if let Some(tree) = tree
+        && let Ok(Some(Event::Entry(entry))) = store.tree_reader(tree)?.next_event()
+        && let Node::Object { id, size } = entry.node
+        && let Some(object) = store.object_path(id)
+    {
+        return Ok((object, Report { entries: 1, bytes: size, ..Report::default() }));
+    }
+    let directory = scratch.join("new");
+    let report = checkout(store, release, &directory)?;
+    Ok((directory.join(FILE_NAME), report))
 }
 
 /// Gives a new file the permissions of the old one, as who replaces it expects, and makes its

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use upmass_build::{Codec, Effort, Names, Options};
+use upmass_import::Platform;
 use upmass_minify::Level;
 
 /// Updates for devices that are expensive to reach.
@@ -76,6 +77,10 @@ pub enum Command {
     /// Output and exit status are those of the command, which has the user, the environment and
     /// the directory of the service.
     Exec(Exec),
+    /// Copy an image from a registry into an OCI image layout, for release.toml
+    ///
+    /// All of it is compared with its digests. A copy that broke off goes on where it was.
+    Pull(Pull),
     /// Write a system of a release into a directory, exactly
     Checkout(Checkout),
     /// Say which files of a system are needed and why, and which are not
@@ -437,6 +442,36 @@ pub struct Diff {
     pub store: StoreArgument,
     #[command(flatten)]
     pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// docker://HOST/NAME:TAG or docker://HOST/NAME@sha256:…
+    pub image: String,
+    /// The layout to write: a new or empty directory, or a layout that gets the image too
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// For which platform: linux/amd64, linux/arm/v7; needed where there are several
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub platform: Option<Platform>,
+    /// Refuse images of more bytes, as they travel
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 30)]
+    pub max_size: u64,
+    /// A file with logins, as `docker login` and `skopeo login` write it
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    pub auth_file: Option<PathBuf>,
+    /// Believe the authorities in this file (PEM) instead of those of this machine
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Use HTTP without TLS: for a registry on this machine
+    #[arg(long)]
+    pub plain_http: bool,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+fn platform(text: &str) -> Result<Platform, &'static str> {
+    text.parse().map_err(|()| "expected a platform such as linux/arm64 or linux/arm/v7")
 }
 
 #[derive(Debug, Args)]

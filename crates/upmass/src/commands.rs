@@ -17,6 +17,7 @@ mod log;
 mod ls;
 mod minify;
 mod patch;
+mod pull;
 mod reboot;
 mod release;
 mod remove;
@@ -49,6 +50,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Pull(arguments) => pull::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),

@@ -13,6 +13,7 @@ use upmass_disk::{DiskError, SlotError};
 use upmass_image::ImageError;
 use upmass_import::{DescriptionError, ImportError};
 use upmass_minify::MinifyError;
+use upmass_registry::PullError;
 use upmass_store::StoreError;
 
 /// Paths that mean something in this process alone, and what people call them.
@@ -237,6 +238,18 @@ impl From<ControlError> for Failure {
             | ControlError::Slot(SlotError::TooLong { .. }) => Kind::Refused,
             ControlError::Busy => Kind::Temporary,
             ControlError::Slot(_) => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<PullError> for Failure {
+    fn from(error: PullError) -> Self {
+        let kind = match &error {
+            PullError::Reference { .. } => Kind::Usage,
+            error if error.is_temporary() => Kind::Temporary,
+            error if error.is_bad_input() => Kind::Refused,
+            _ => Kind::Failed,
         };
         Self::new(kind, error)
     }

@@ -41,6 +41,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-sign",
         ],
     ),
+    (
+        "upmass-registry",
+        &["upmass-import", "upmass-minify", "upmass-store", "upmass-disk", "upmass-format"],
+    ),
     ("upmass-report", &["upmass-apply", "upmass-store", "upmass-format"]),
     (
         "upmass",
@@ -53,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "upmass-format",
             "upmass-image",
             "upmass-import",
+            "upmass-registry",
             "upmass-report",
             "upmass-minify",
             "upmass-sign",

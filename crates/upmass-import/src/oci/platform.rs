@@ -41,7 +41,7 @@ impl Platform {
 
     /// How well an image for `other` runs on this platform: larger is better, `None` is not at all. A
     /// machine of a later variant runs what is made for an earlier one.
-    pub(super) fn runs(&self, other: &Platform) -> Option<u32> {
+    pub fn runs(&self, other: &Platform) -> Option<u32> {
         if (&self.os, &self.architecture) != (&other.os, &other.architecture) {
             return None;
         }

@@ -217,6 +217,16 @@ impl<'a, 'f> Analysis<'a, 'f> {
     /// Directories of what stays, and empty ones outside of packages' places.
     fn keep_directories(&mut self) {
         let system = self.system;
+        // Empty ones first: what they are in stays for them.
+        for id in system.tree.ids() {
+            let path = system.tree.path(id);
+            if system.tree.entry(id).kind == Kind::Directory
+                && system.tree.below(path).next().is_none()
+                && !self.dropped_directory(path)
+            {
+                self.keep_directory(id, Evidence::Level, None, "an empty directory");
+            }
+        }
         let mut has_kept = vec![false; system.tree.len()];
         for id in system.tree.ids() {
             if self.kept[id.0 as usize].is_none() {
@@ -235,16 +245,13 @@ impl<'a, 'f> Analysis<'a, 'f> {
             if entry.kind != Kind::Directory || self.kept[id.0 as usize].is_some() {
                 continue;
             }
-            let is_empty = system.tree.below(&entry.path).next().is_none();
             let depth = entry.path.iter().filter(|byte| **byte == b'/').count();
             let in_usr = entry.path.starts_with(b"/usr/") && depth > 2;
-            let dropped = self.dropped_directory(&entry.path);
-            let stays = has_kept[id.0 as usize] || !dropped && (!in_usr || is_empty);
-            if stays {
-                let detail = if has_kept[id.0 as usize] {
-                    "something in it stays"
-                } else {
-                    "an empty directory"
+            let has_kept = has_kept[id.0 as usize];
+            if has_kept || !in_usr && !self.dropped_directory(&entry.path) {
+                let detail = match has_kept {
+                    true => "something in it stays",
+                    false => "a directory that programs may expect",
                 };
                 self.keep_directory(id, Evidence::Level, None, detail);
             }

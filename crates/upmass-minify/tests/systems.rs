@@ -234,6 +234,21 @@ fn of_boot_files_only_those_that_are_used_stay_where_somebody_says_which() {
 }
 
 #[test]
+fn empty_directories_stay_with_what_they_are_in() {
+    let system = System::new();
+    system
+        .script("/usr/sbin/init", "")
+        .script("/usr/bin/sh", "")
+        .file("/usr/share/man/man1/a", "x");
+    std::fs::create_dir_all(system.root().join("usr/lib/python3/dist-packages")).unwrap();
+    for level in Level::ALL {
+        let minified = system.minify(&Options { level, ..Options::default() });
+        let stay = ["/usr/lib/python3/dist-packages", "/usr/lib/python3"];
+        check(&minified, &stay, &["/usr/share/man/man1", "/usr/share/man"]);
+    }
+}
+
+#[test]
 fn links_on_the_way_to_what_the_kernel_starts_stay() {
     let system = System::new();
     system

@@ -45,6 +45,60 @@ fn applying_may_be_interrupted_at_every_step() {
 }
 
 #[test]
+fn objects_that_are_made_of_new_ones_may_be_interrupted_at_every_step() {
+    let place = Place::new();
+    let fresh = bundled(&place.path("one"), 1) + bundled(&place.path("two"), 2);
+    place.release("host", "1", 1, "one");
+    let new = place.release("host", "2", 2, "two");
+    place.release("device", "1", 1, "one");
+    let update = place.update("host", "1", "2", "u.upm").len();
+    assert!(update < fresh / 2 + 2000, "{update} bytes: the archive comes from the files in it");
+    let apply = |store| ["apply", "u.upm", "--store", store, "--trust", "keys"];
+    copy(&place, "device", "counted");
+    let steps = place.count_steps(&apply("counted"));
+    assert!(steps > 30, "{steps} steps");
+    for step in 0..steps {
+        copy(&place, "device", "broken");
+        place.run_with_fault(&format!("kill:{step}"), &apply("broken"));
+        let is_done = place.path("broken/releases").join(&new).exists();
+        place.succeed(&["check", "--store", "broken"]);
+        // And once more, some steps on.
+        if !is_done {
+            place.run_with_fault(&format!("kill:{}", step / 2), &apply("broken"));
+        }
+        let is_done = place.path("broken/releases").join(&new).exists();
+        let again = place.run(&apply("broken"));
+        let expected = if is_done { 5 } else { 0 };
+        assert_eq!(again.status, expected, "kill:{step}: {}", again.stderr);
+        place.succeed(&["check", "--store", "broken"]);
+    }
+    place.assert_checkout_equals("broken", "2", "two");
+}
+
+/// Files of which nothing can be told from another version, and an archive of them. Gives how many
+/// bytes the files have.
+fn bundled(directory: &Path, version: u64) -> usize {
+    fs::create_dir(directory).unwrap();
+    let mut archive = format!("an archive of version {version}").into_bytes();
+    let mut state = version.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for number in 0..5 {
+        let byte = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        let content: Vec<u8> = (0..9000 + 1000 * number).map(byte).collect();
+        fs::write(directory.join(format!("file{number}")), &content).unwrap();
+        archive.extend_from_slice(format!("file{number}").as_bytes());
+        archive.extend_from_slice(&content);
+    }
+    // Met before most of the files that are in it.
+    fs::write(directory.join("archive"), &archive).unwrap();
+    archive.len()
+}
+
+#[test]
 fn importing_may_be_interrupted_at_every_step() {
     let place = Place::new();
     ordinary(&place.path("one"), 1);

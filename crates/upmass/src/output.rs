@@ -66,16 +66,25 @@ pub fn table(rows: &[Vec<String>]) -> Outcome {
     for row in rows {
         let mut text = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            let is_number = cell.starts_with(|c: char| c.is_ascii_digit());
             let padding = " ".repeat(width - cell.chars().count());
-            let cell =
-                if is_number { format!("{padding}{cell}") } else { format!("{cell}{padding}") };
+            let cell = if is_number(cell) {
+                format!("{padding}{cell}")
+            } else {
+                format!("{cell}{padding}")
+            };
             text.push_str(&cell);
             text.push_str("  ");
         }
         line(text.trim_end())?;
     }
     Ok(())
+}
+
+/// Whether a cell begins with a number, and not with a name that begins with a digit.
+fn is_number(cell: &str) -> bool {
+    let word = cell.split(' ').next().unwrap_or_default();
+    word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || ",.".contains(c))
 }
 
 /// A share in percent, with two digits.
@@ -135,4 +144,20 @@ pub fn explain(summary: &Summary, total: u64) -> Outcome {
         }
     }
     table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_store_paths_are_no_numbers() {
+        for number in ["0", "1,234", "18.66 %", "2,048 used"] {
+            assert!(is_number(number), "{number}");
+        }
+        for text in ["", "total", "0gfmky8crs7vwccvsi53mc97wi6bcmy4-nginx-1.22.1/bin/nginx", "- 3"]
+        {
+            assert!(!is_number(text), "{text}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) fn roots(system: &System<'_>, options: &Options) -> Result<Vec<Root>>
         return Err(crate::MinifyError::NoRoots);
     }
     roots.own();
+    roots.locales();
     if options.level < Level::Bare {
         roots.basic();
     }
@@ -148,6 +149,14 @@ impl Roots<'_, '_> {
                 };
                 self.roots.push(Root { id, evidence, detail: detail.to_owned() });
             }
+        }
+    }
+
+    /// Locales of libc: programs get them by their names. Which ones stay says the rule for them.
+    fn locales(&mut self) {
+        for id in self.system.tree.below(b"/usr/lib/locale") {
+            let (evidence, detail) = (Evidence::Companion, "a locale that programs may ask for");
+            self.roots.push(Root { id, evidence, detail: detail.to_owned() });
         }
     }
 

@@ -249,6 +249,22 @@ fn empty_directories_stay_with_what_they_are_in() {
 }
 
 #[test]
+fn the_locale_that_every_system_has_and_those_that_are_configured_stay() {
+    let system = System::new();
+    system
+        .script("/usr/sbin/init", "")
+        .script("/usr/bin/sh", "")
+        .file("/etc/default/locale", "LANG=de_DE.UTF-8\n")
+        .file("/var/lib/dpkg/status", "Package: x\nArchitecture: all\n");
+    let at = |name: &str| format!("/usr/lib/locale/{name}/LC_CTYPE");
+    for name in ["C.utf8", "de_DE.utf8", "fr_FR.utf8"] {
+        system.file(&at(name), "x");
+    }
+    let minified = system.lean(&[]);
+    check(&minified, &[&at("C.utf8"), &at("de_DE.utf8")], &[&at("fr_FR.utf8")]);
+}
+
+#[test]
 fn links_on_the_way_to_what_the_kernel_starts_stay() {
     let system = System::new();
     system

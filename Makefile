@@ -6,6 +6,7 @@ help:
 	@echo 'make boot     a release becomes a disk image, and real firmware boots it in QEMU'
 	@echo 'make device   a device in QEMU keeps a good release, and falls back from those that are no good'
 	@echo 'make uboot    Linux on AArch64, started by U-Boot in QEMU, is updated (needs root)'
+	@echo 'make device-binary  the command of a device: static, small, without what builds updates'
 	@echo 'make init     the init program for initial RAM disks, beside the command'
 	@echo 'make test     all tests'
 	@echo 'make aarch64  golden streams by a program for AArch64, in qemu-user'
@@ -32,6 +33,10 @@ uboot:
 	./setup test
 	cargo build --release --quiet
 	$(SUDO) demo/uboot
+
+device-binary:
+	./setup test
+	.ci/device-binary
 
 # The init program of initial RAM disks, beside the command, where it looks for it. It has no shared libraries, as there
 # are none. Only programs for a named target leave those that run during the build alone.
@@ -65,5 +70,6 @@ fmt-check:
 
 lint: fmt-check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --package upmass --no-default-features --features device --quiet -- -D warnings
 
-.PHONY: help demo boot device uboot init test aarch64 bench fmt-check lint
+.PHONY: help demo boot device device-binary uboot init test aarch64 bench fmt-check lint

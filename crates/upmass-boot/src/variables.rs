@@ -85,8 +85,8 @@ pub const ATTRIBUTES: u32 = 0x0000_0007;
 pub enum VariableError {
     /// The machine was not started by UEFI firmware, or its variables are not shown.
     #[error(
-        "there are no EFI variables at {}, so no release can be tried: the machine was not started by \
-         UEFI firmware, or efivarfs is not mounted there", path.display()
+        "there are no EFI variables at {}, so it is not known what the next start boots: the machine was \
+         not started by UEFI firmware, or efivarfs is not mounted there", path.display()
     )]
     Missing {
         /// Where they should be.

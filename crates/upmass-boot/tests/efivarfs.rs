@@ -48,8 +48,8 @@ fn where_there_are_none_one_sentence_says_so() {
         assert_eq!(
             error.to_string(),
             format!(
-                "there are no EFI variables at {}, so no release can be tried: the machine was not \
-                 started by UEFI firmware, or efivarfs is not mounted there",
+                "there are no EFI variables at {}, so it is not known what the next start boots: the \
+                 machine was not started by UEFI firmware, or efivarfs is not mounted there",
                 path.display()
             )
         );

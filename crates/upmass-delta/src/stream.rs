@@ -12,6 +12,7 @@ use upmass_format::{FormatError, Result};
 /// content: the bytes follow as they are.
 const METHOD_STORED: u64 = 0;
 /// The same: raw LZMA follows.
+#[cfg(feature = "encoder")]
 const METHOD_LZMA: u64 = 1;
 /// The end of an LZMA stream which a decoder of known length need not read.
 pub const SLACK: usize = 8;

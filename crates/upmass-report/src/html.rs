@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::model::Report;
-use crate::text::grouped;
+use upmass_format::grouped;
 
 /// How many rows the page has for whoever has no JavaScript.
 const ROWS: usize = 25;

@@ -5,11 +5,9 @@ mod content;
 mod html;
 mod model;
 mod release;
-mod text;
 mod update;
 
 pub use html::html;
 pub use model::{Cause, Kind, Node, Report};
 pub use release::report_release;
-pub use text::grouped;
 pub use update::report_update;

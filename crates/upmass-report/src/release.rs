@@ -9,7 +9,7 @@ use upmass_store::{Result, Store, StoreError};
 
 use crate::content::Content;
 use crate::model::{Kind, Node, Report};
-use crate::text::grouped;
+use upmass_format::grouped;
 
 /// Where in the report an object is.
 struct Place {

@@ -4,7 +4,7 @@ use upmass_apply::{ComponentCost, FileCost, Inspection, Origin, Section};
 use upmass_format::update::Header;
 
 use crate::model::{Cause, Kind, Node, Report};
-use crate::text::grouped;
+use upmass_format::grouped;
 
 const NEW: u8 = 0;
 const CODE: u8 = 1;

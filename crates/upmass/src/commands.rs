@@ -5,27 +5,38 @@ mod check;
 mod checkout;
 mod collect;
 mod confirm;
+#[cfg(feature = "host")]
 mod delta;
+#[cfg(feature = "host")]
 mod diff;
 mod exec;
+#[cfg(feature = "host")]
 mod generate;
 mod health;
+#[cfg(feature = "host")]
 mod image;
 mod inspect;
+#[cfg(feature = "host")]
 mod keygen;
 mod log;
 mod ls;
+#[cfg(feature = "host")]
 mod minify;
+#[cfg(feature = "host")]
 mod patch;
+#[cfg(feature = "host")]
 mod pull;
 mod reboot;
+#[cfg(feature = "host")]
 mod release;
 mod remove;
+#[cfg(feature = "host")]
 mod report;
 mod rollback;
 mod services;
 mod show;
 mod status;
+#[cfg(feature = "host")]
 mod update;
 
 use std::sync::{Arc, OnceLock};
@@ -40,9 +51,13 @@ use crate::failure::{Failure, Kind};
 /// Runs one command.
 pub fn run(command: Command) -> Outcome {
     match command {
+        #[cfg(feature = "host")]
         Command::Keygen(arguments) => keygen::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Release(arguments) => release::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Update(arguments) => update::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Image(arguments) => image::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
@@ -50,13 +65,17 @@ pub fn run(command: Command) -> Outcome {
         Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Pull(arguments) => pull::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Checkout(arguments) => checkout::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Report(arguments) => report::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Diff(arguments) => diff::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Minify(arguments) => minify::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
@@ -64,9 +83,13 @@ pub fn run(command: Command) -> Outcome {
         Command::Check(arguments) => check::run(&arguments),
         Command::Collect(arguments) => collect::run(&arguments),
         Command::Remove(arguments) => remove::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Delta(arguments) => delta::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Patch(arguments) => patch::run(&arguments),
+        #[cfg(feature = "host")]
         Command::Completions { shell } => generate::completions(shell),
+        #[cfg(feature = "host")]
         Command::Man { directory } => generate::man(&directory),
     }
 }

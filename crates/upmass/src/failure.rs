@@ -5,14 +5,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use upmass_apply::{ApplyError, Blame, PatchError};
+#[cfg(feature = "host")]
+use upmass_apply::PatchError;
+use upmass_apply::{ApplyError, Blame};
 use upmass_boot::variables::VariableError;
 use upmass_boot::{BootError, ControlError, DiscoverError};
+#[cfg(feature = "host")]
 use upmass_build::BuildError;
 use upmass_disk::{DiskError, SlotError};
 use upmass_image::ImageError;
+#[cfg(feature = "host")]
 use upmass_import::{DescriptionError, ImportError};
+#[cfg(feature = "host")]
 use upmass_minify::MinifyError;
+#[cfg(feature = "host")]
 use upmass_registry::PullError;
 use upmass_store::StoreError;
 
@@ -72,6 +78,7 @@ impl Failure {
     }
 
     /// A patch file was not applied to `old`.
+    #[cfg(feature = "host")]
     pub fn of_patch(error: PatchError, patch: &Path, old: &Path) -> Self {
         let (path, old) = (patch.display(), old.display());
         match error {
@@ -139,6 +146,7 @@ impl From<ApplyError> for Failure {
     }
 }
 
+#[cfg(feature = "host")]
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
@@ -152,6 +160,7 @@ impl From<BuildError> for Failure {
     }
 }
 
+#[cfg(feature = "host")]
 impl From<DescriptionError> for Failure {
     fn from(error: DescriptionError) -> Self {
         let kind = match &error {
@@ -163,6 +172,7 @@ impl From<DescriptionError> for Failure {
     }
 }
 
+#[cfg(feature = "host")]
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         let kind = match &error {
@@ -243,6 +253,7 @@ impl From<ControlError> for Failure {
     }
 }
 
+#[cfg(feature = "host")]
 impl From<PullError> for Failure {
     fn from(error: PullError) -> Self {
         let kind = match &error {
@@ -255,6 +266,7 @@ impl From<PullError> for Failure {
     }
 }
 
+#[cfg(feature = "host")]
 impl From<MinifyError> for Failure {
     fn from(error: MinifyError) -> Self {
         let kind = match error {

@@ -7,9 +7,11 @@ mod device;
 mod failure;
 mod keys;
 mod output;
+#[cfg(feature = "host")]
 mod plain;
 mod progress;
 mod releases;
+#[cfg(feature = "host")]
 mod scratch;
 mod services;
 

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use upmass_format::ReleaseId;
 use upmass_format::release::Release;
-use upmass_store::{Store, StoreError};
+use upmass_store::Store;
+#[cfg(feature = "host")]
+use upmass_store::StoreError;
 
+#[cfg(feature = "host")]
 use crate::arguments::StoreArgument;
 use crate::failure::Failure;
 
@@ -43,6 +46,7 @@ pub fn find(store: &Store, word: &str) -> Result<(ReleaseId, Release), Failure> 
 
 /// Opens a store to find these releases in. Who names a directory or an archive instead may
 /// have no store yet, and is told how to come to both.
+#[cfg(feature = "host")]
 pub fn open(argument: &StoreArgument, words: &[&String]) -> Result<Store, Failure> {
     Store::open(&argument.store).map_err(|error| {
         let not_there = matches!(error, StoreError::NotAStore { .. });

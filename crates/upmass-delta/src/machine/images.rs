@@ -48,6 +48,7 @@ impl<'a> Images<'a> {
         Self { base, found, kept: RefCell::default() }
     }
 
+    #[cfg(feature = "encoder")]
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -16,6 +16,7 @@ pub use decoder::{Contexts, Decoder, SIZES_LOG2, Sizes};
 #[cfg(feature = "encoder")]
 pub use encoder::Encoder;
 
+#[cfg(feature = "encoder")]
 pub(crate) use content::put;
 
 use crate::machine::{Images, Made, Meaning, Scanned, Scanner};

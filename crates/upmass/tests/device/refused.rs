@@ -41,6 +41,16 @@ fn without_efi_variables_nothing_is_tried() {
     fs::rename(&efi, machine.path("efivars")).unwrap();
     let error = machine.fail(3, &["apply", "1-2.upm"]);
     assert!(error.starts_with("there are no EFI variables at device/sys/firmware"), "{error}");
+    // Nobody knows what is armed, so nothing else is changed either.
+    let commands: [&[&str]; 5] =
+        [&["confirm"], &["health"], &["collect"], &["rollback"], &["reboot", "--into", "rescue"]];
+    for command in commands {
+        let error = machine.fail(3, command);
+        let expected = "there are no EFI variables at device/sys/firmware/efi/efivars, so it is not known what \
+                        the next start boots: ";
+        assert!(error.starts_with(expected), "{error}");
+    }
+    assert_eq!(machine.restarts(), 0);
     // What can be told without them is told.
     let status = machine.status();
     assert_eq!((&status["can_try"], &status["booted_told_by"]), (&false.into(), &"release".into()));

@@ -70,8 +70,8 @@ class Console:
 
 
 class Cut:
-    """When the power fails: the console has said `words`, and after that the disk got `written` bytes, or the bytes at `change`
-    (a range of the disk) are other ones."""
+    """When the power fails: the console has said `words`, the disk got `written` bytes since the machine was started, and after
+    that the bytes at `change` (a range of the disk) are other ones."""
 
     def __init__(self, words, written=0, change=None):
         self.words, self.written, self.change = words, written, change
@@ -145,8 +145,7 @@ class Device:
         wait(0.01, f"it said: {cut.words}", lambda: log.exists() and cut.words.encode() in log.read_bytes())
         if cut.written:
             with Monitor(monitor) as asked:
-                begun = asked.written()
-                wait(0.002, f"{cut.written} bytes were written", lambda: asked.written() - begun >= cut.written)
+                wait(0.005, f"{cut.written} bytes were written", lambda: asked.written() >= cut.written)
         if cut.change:
             wait(0.0002, f"the bytes at {cut.change} changed", lambda: self.read(*cut.change) != before)
 

@@ -96,9 +96,9 @@ def power_cuts(device):
     look = f"{LOOK}; tell upmass check"
     whole = "upmass check: status 0"
     # First its systems are written, then its slot.
-    for mib in (1, 8):
-        cut = Cut("guest: applying", written=mib << 20)
-        console = device.start(f"{look}; say applying; upmass apply update.upm; say all was written; sleep 1000", update, cut=cut)
+    for mib in (2, 10):
+        cut = Cut("BdsDxe: starting", written=mib << 20)
+        console = device.start(f"{look}; tell upmass apply update.upm; say all was written; sleep 1000", update, cut=cut)
         console.runs("old", phase="settled").says(whole).says_not("all was written")
     # When it is armed, the next start tries it, whatever the reason for that start.
     console = device.start(f"{look}; tell upmass apply update.upm; sleep 1000", update, cut=Cut("guest: upmass apply: status 0"))

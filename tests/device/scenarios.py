@@ -11,9 +11,9 @@ MUTE = "it did not start, or was reset before it could say so"
 
 
 class Made:
-    """Releases, updates and disks that the tests share."""
+    """Releases, updates and disks that the tests share; only for those that are `wanted`."""
 
-    def __init__(self, workshop):
+    def __init__(self, workshop, wanted):
         self.workshop = workshop
         self.updates = {}
         self.images = {}
@@ -22,7 +22,10 @@ class Made:
         # Another kernel, with modules for ext4 and watchdogs.
         full = workshop.kernel("linux-image-amd64")
         self.rescue = workshop.tree("rescue", "rescue", cloud)
-        self.small(cloud, full)
+        if set(wanted) - {"systemd"}:
+            self.small(cloud, full)
+        if "systemd" in wanted:
+            self.debian(full)
 
     def small(self, cloud, full):
         old = self.workshop.tree("old", "release old", cloud)
@@ -33,6 +36,14 @@ class Made:
         script(sick / "etc/upmass/health.d/30-network", 'echo "there is no network"; exit 7')
         self.make("old", 20, old=old, new=new, panics=panics, sick=sick, hangs=hangs)
 
+    def debian(self, full):
+        old = self.workshop.debian("debian", "release debian", full)
+        new, broken = (self.workshop.like(old, name, f"release {name}") for name in ("debian-new", "debian-broken"))
+        unit = "[Service]\nType=oneshot\nExecStart=/bin/false\n"
+        (broken / "usr/lib/systemd/system/broken.service").write_text(unit)
+        (broken / "usr/lib/systemd/system/multi-user.target.wants/broken.service").symlink_to("../broken.service")
+        self.make("debian", 120, **{"debian": old, "debian-new": new, "debian-broken": broken})
+
     def make(self, first, heartbeat, **trees):
         """Releases of these systems, updates from the first one, and a disk that boots it. A watchdog has `heartbeat` seconds."""
         for name, tree in trees.items():
@@ -42,7 +53,7 @@ class Made:
         self.images[first] = self.workshop.image(first)
 
     def device(self, name):
-        return Prepared(self, name, "old")
+        return Prepared(self, name, "debian" if name == "systemd" else "old")
 
 
 class Prepared(Device):
@@ -167,6 +178,27 @@ def damage(device):
     console.says(f"needed by release {console.status()['release'][:12]}, component main, /usr/lib/guest/functions")
 
 
+def systemd(device):
+    """Debian's systemd and the files for it: the service confirms a release, and leaves one of which a unit failed."""
+    watched = {"arguments": ["-device", "i6300esb"], "memory": 384}
+    look = """
+        while systemctl --quiet is-active upmass-health; do sleep 0.5; done
+        say "failed units: [$(systemctl --failed --plain --no-legend)]"
+        tell systemctl status --no-pager upmass-health
+        tell upmass status
+        say "watchdog is $(cat /sys/class/watchdog/watchdog0/state)"
+        tell_status"""
+    apply = f"{look}; tell upmass apply update.upm; tell_status; upmass reboot; sleep 1000"
+    console = device.start(apply, device.update("debian-broken"), **watched)
+    console.says("failed units: []", "watchdog is active").runs("debian", phase="armed")
+    device.start("sleep 1000", **watched).says("release debian-broken runs")
+    console = device.start(apply, device.update("debian-new"), **watched)
+    console.says("failed: check 10-system-running failed").runs("debian", phase="armed")
+    console = device.start(look, **watched)
+    console.says("release debian-new runs", "failed units: []", "watchdog is active")
+    console.runs("debian-new", phase="settled", attempt=None)
+
+
 def writes(device):
     """What is written to flash by an update with a new kernel: hardly more than its new objects and its slot."""
     before, after = arm(device, "hangs").numbers("written")
@@ -180,6 +212,7 @@ def writes(device):
 
 # Those that take long come first, since several run at a time.
 ALL = {
+    "systemd": systemd,
     "power-cuts": power_cuts,
     "fall-back": fall_back,
     "other-system": other_system,

@@ -75,6 +75,36 @@ class Workshop:
             shutil.copy(library, tree / library[1:])
         return tree
 
+    def debian(self, name, words, kernel):
+        """A system: Debian's essential packages with systemd, and the files for systemd that Upmass brings."""
+        archive = self.directory / "debian.tar"
+        if not archive.exists():
+            new = self.directory / "debian.new.tar"
+            left_out = ("doc", "man", "info", "locale", "zoneinfo")
+            run("mmdebstrap", "--quiet", "--variant=essential", "--include=systemd-sysv,kmod", "--dpkgopt=force-unsafe-io",
+                *(f"--dpkgopt=path-exclude=/usr/share/{path}/*" for path in left_out), "bookworm", new)
+            new.rename(archive)
+        tree = self.directory / "trees" / name
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir(parents=True)
+        run("tar", "-x", "--numeric-owner", "--exclude=./dev/*", "-f", archive, "-C", tree)
+        # Without one systemd takes the first start of each release for the first of the machine.
+        (tree / "etc/machine-id").write_text("00112233445566778899aabbccddeeff\n")
+        self.put(tree, words, kernel)
+        units = tree / "usr/lib/systemd/system"
+        (units / "multi-user.target.wants").mkdir(exist_ok=True)
+        for unit in (ROOT / "systemd/upmass-health.service", HERE / "guest/job.service"):
+            shutil.copy(unit, units)
+            (units / "multi-user.target.wants" / unit.name).symlink_to(f"../{unit.name}")
+        shutil.copy(ROOT / "systemd/10-system-running", tree / "etc/upmass/health.d")
+        (tree / "usr/lib/systemd/system.conf.d").mkdir()
+        shutil.copy(ROOT / "systemd/upmass-watchdog.conf", tree / "usr/lib/systemd/system.conf.d")
+        # Its root is read-only.
+        shutil.copy(tree / "usr/share/systemd/tmp.mount", units)
+        (units / "local-fs.target.wants").mkdir(exist_ok=True)
+        (units / "local-fs.target.wants/tmp.mount").symlink_to("../tmp.mount")
+        return tree
+
     def put(self, tree, words, kernel):
         """Puts into a system what all have: kernel, boot loader, the command, and what the tests ask of it."""
         for path in ("boot", "usr/bin", "usr/lib/systemd/boot/efi", "usr/lib/guest", "etc/upmass/keys", "etc/upmass/health.d"):

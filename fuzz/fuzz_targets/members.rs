@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use upmass_format::wire::Reader;
 use upmass_member::expanded::{Total, expanded_len, pieces, put_members, read_members};
-use upmass_member::{Lengths, memory, repack, unpack, unpack_memory};
+use upmass_member::parse::{Space, repack_parsed, unpack_parsed};
+use upmass_member::{Lengths, Recipe, memory, repack, unpack, unpack_memory};
 
 /// Longest content that is unpacked or packed: what makes a run slow, and finds nothing more.
 const MAX_PLAIN: u64 = 1 << 14;
@@ -33,6 +34,18 @@ fuzz_target!(|data: &[u8]| {
     };
     let plain = member.lengths.plain.min(MAX_PLAIN);
     let lengths = Lengths { packed: rest.len() as u64, plain };
+    if let Recipe::Parse(parse) = &member.recipe {
+        let mut spaces = || Ok(Box::new(Vec::new()) as Box<dyn Space>);
+        let mut out = Vec::new();
+        let old = unpack_parsed(parse, lengths, &mut &rest[..], &mut out, &mut spaces);
+        assert!(out.len() as u64 <= plain, "more than was declared");
+        let lengths = Lengths { packed: plain, plain: rest.len() as u64 };
+        let mut out = Vec::new();
+        let old = old.as_ref().ok();
+        let _ = repack_parsed(parse, lengths, &rest.to_vec(), old, &mut spaces, &mut out);
+        assert!(out.len() as u64 <= plain, "more than was declared");
+        return;
+    }
     if unpack_memory(&member.recipe, lengths) <= MAX_MEMORY {
         let mut out = Vec::new();
         let _ = unpack(&member.recipe, lengths, &mut &rest[..], &mut out);

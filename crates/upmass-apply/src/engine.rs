@@ -306,7 +306,7 @@ impl<'a> Work<'a> {
             None if parts.is_empty() => Box::new(Nothing),
             None => Box::new(joined(store, number, making.later, parts, &parts_of)?),
         };
-        let base = expanded(store, file, &members.old)?;
+        let (base, parses) = expanded(store, file, &members.old)?;
         let base = renamed(store, making.renamer, base, making.room)?;
         let len = match change {
             Change::Whole(len) => len,
@@ -321,7 +321,8 @@ impl<'a> Work<'a> {
         if members.new.is_empty() {
             decoded(&self.failure, segment.patches.patch(&*base, len, &mut sink))?;
         } else {
-            let mut sink = Repacking::new(store, &members.new, len, &mut sink, &self.failure)?;
+            let (new, failure) = (&members.new, &self.failure);
+            let mut sink = Repacking::new(store, new, &parses, len, &mut sink, failure)?;
             decoded(&self.failure, segment.patches.patch(&*base, len, &mut sink))?;
         }
         Ok(Some(incoming))

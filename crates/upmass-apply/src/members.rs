@@ -6,8 +6,12 @@ use std::io::{self, Read, Write};
 use upmass_delta::patch::{Base, Buffered, Sink};
 use upmass_disk::ReadAt;
 use upmass_format::payload::{Part, Step};
-use upmass_member::expanded::{Member, Piece, Source, Total, expanded_len, pieces, read_members};
-use upmass_member::{Codecs, repack, unpack};
+use upmass_member::expanded::{
+    MAX_PARSES, Member, Piece, Source, Total, expanded_len, pieces, read_members,
+};
+#[cfg(feature = "parse")]
+use upmass_member::parse::{OldParse, repack_parsed, unpack_parsed};
+use upmass_member::{Codecs, Recipe, repack, unpack};
 use upmass_store::{Scratch, ScratchContent, Store};
 
 use crate::frames::Failure;
@@ -71,16 +75,29 @@ pub(crate) fn read_step(segment: &mut Segment<'_>) -> Result<Instruction> {
     }
 }
 
+/// What the parses of a base's members are, where they have one, in the order of the members.
+#[derive(Default)]
+pub(crate) struct Parses {
+    #[cfg(feature = "parse")]
+    parses: Vec<Option<OldParse>>,
+}
+
 /// A base with its members unpacked. Without any it is read as it is.
 pub(crate) fn expanded(
     store: &Store,
     file: Box<dyn ReadAt>,
     members: &[Member],
-) -> Result<Box<dyn Base>> {
+) -> Result<(Box<dyn Base>, Parses)> {
     let len = file.len();
+    let mut parses = Parses::default();
     if members.is_empty() {
         let read = move |buffer: &mut [u8], offset| file.read_exact_at(buffer, offset);
-        return Ok(Box::new(Buffered::new(len, read)));
+        return Ok((Box::new(Buffered::new(len, read)), parses));
+    }
+    let parsed = members.iter().filter(|member| matches!(member.recipe, Recipe::Parse(_))).count();
+    if parsed > MAX_PARSES {
+        let message = format!("{parsed} members of a base have parses, of at most {MAX_PARSES}");
+        return Err(ApplyError::Program(message));
     }
     let pieces = pieces(members, Total::File(len))
         .ok_or_else(|| ApplyError::Program("it unpacks members that its base has not".into()))?;
@@ -91,13 +108,105 @@ pub(crate) fn expanded(
         starts.push(start);
         start += member.lengths.plain;
         let mut packed = Range { file: &*file, at: member.offset, left: member.lengths.packed };
-        let unpacked = unpack(&member.recipe, member.lengths, &mut packed, &mut plain);
-        unpacked.map_err(|error| plain.failure.or(error))?;
+        let failure = plain.failure.clone();
+        let unpacked = parses.unpack(store, member, &mut packed, &mut plain, &failure);
+        unpacked.map_err(|error| failure.or(error))?;
     }
     let plain = plain.scratch.finish()?;
     let expanded = Expanded { file, plain, starts, pieces };
     let len = expanded_len(&expanded.pieces);
-    Ok(Box::new(Buffered::new(len, move |buffer: &mut [u8], offset| expanded.read(buffer, offset))))
+    let read = move |buffer: &mut [u8], offset| expanded.read(buffer, offset);
+    Ok((Box::new(Buffered::new(len, read)), parses))
+}
+
+impl Parses {
+    /// Unpacks the next member, and keeps its parse if it has one.
+    fn unpack(
+        &mut self,
+        store: &Store,
+        member: &Member,
+        packed: &mut dyn Read,
+        plain: &mut dyn Write,
+        failure: &Failure,
+    ) -> upmass_member::Result<()> {
+        #[cfg(feature = "parse")]
+        if let Recipe::Parse(recipe) = &member.recipe {
+            let mut spaces = || parsing::space(store, failure);
+            let parse = unpack_parsed(recipe, member.lengths, packed, plain, &mut spaces)?;
+            self.parses.push(Some(parse));
+            return Ok(());
+        }
+        #[cfg(feature = "parse")]
+        self.parses.push(None);
+        let _ = (store, failure);
+        unpack(&member.recipe, member.lengths, packed, plain)
+    }
+
+    /// Packs a member, with the parse that its recipe asks for.
+    fn repack(
+        &self,
+        store: &Store,
+        member: &Member,
+        plain: &ScratchContent,
+        out: &mut dyn Write,
+        failure: &Failure,
+    ) -> upmass_member::Result<()> {
+        #[cfg(feature = "parse")]
+        if let Recipe::Parse(recipe) = &member.recipe {
+            let base = recipe.base.and_then(|index| self.parses.get(index as usize)?.as_ref());
+            let mut spaces = || parsing::space(store, failure);
+            let plain = parsing::Read(plain);
+            return repack_parsed(recipe, member.lengths, &plain, base, &mut spaces, out);
+        }
+        let _ = (store, failure);
+        let mut plain = Range { file: plain, at: 0, left: member.lengths.plain };
+        repack(&member.recipe, member.lengths, &mut plain, out)
+    }
+}
+
+/// What parses are made of is in the store while it is needed.
+#[cfg(feature = "parse")]
+mod parsing {
+    use std::io;
+
+    use upmass_disk::ReadAt;
+    use upmass_member::parse::Space;
+    use upmass_store::{Scratch, ScratchContent, Store};
+
+    use crate::frames::Failure;
+
+    struct Written {
+        scratch: Scratch,
+        failure: Failure,
+    }
+
+    pub(super) fn space(store: &Store, failure: &Failure) -> io::Result<Box<dyn Space>> {
+        let scratch = store.scratch().map_err(|error| failure.keep(error))?;
+        Ok(Box::new(Written { scratch, failure: failure.clone() }))
+    }
+
+    impl Space for Written {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.scratch.write(bytes).map_err(|error| self.failure.keep(error))
+        }
+
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            self.scratch.read_exact_at(buffer, offset)
+        }
+    }
+
+    /// Content that is complete.
+    pub(super) struct Read<'a>(pub(super) &'a ScratchContent);
+
+    impl Space for Read<'_> {
+        fn append(&mut self, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            self.0.read_exact_at(buffer, offset)
+        }
+    }
 }
 
 struct Expanded {
@@ -165,6 +274,7 @@ impl Write for ScratchWriter {
 pub(crate) struct Repacking<'a> {
     store: &'a Store,
     members: &'a [Member],
+    parses: &'a Parses,
     pieces: Vec<Piece>,
     /// The piece that is next, and how much of it was taken.
     next: usize,
@@ -175,18 +285,28 @@ pub(crate) struct Repacking<'a> {
 }
 
 impl<'a> Repacking<'a> {
-    /// `len` is the length with all members unpacked.
+    /// `parses` are those of the base; `len` is the length with all members unpacked.
     pub(crate) fn new(
         store: &'a Store,
         members: &'a [Member],
+        parses: &'a Parses,
         len: u64,
         inner: &'a mut dyn Sink,
         failure: &'a Failure,
     ) -> Result<Self> {
         let pieces = pieces(members, Total::Expanded(len))
             .ok_or_else(|| ApplyError::Program("it packs members outside of the object".into()))?;
-        let mut new =
-            Self { store, members, pieces, next: 0, taken: 0, scratch: None, inner, failure };
+        let mut new = Self {
+            store,
+            members,
+            parses,
+            pieces,
+            next: 0,
+            taken: 0,
+            scratch: None,
+            inner,
+            failure,
+        };
         new.pass_empty().map_err(|error| failure.or(DiscardedIo(error)))?;
         Ok(new)
     }
@@ -213,9 +333,8 @@ impl<'a> Repacking<'a> {
         };
         let content = scratch.finish().map_err(|error| keep(error.into()))?;
         let member = &self.members[index];
-        let mut plain = Range { file: &content, at: 0, left: member.lengths.plain };
         let mut out = SinkWriter(&mut *self.inner);
-        let packed = repack(&member.recipe, member.lengths, &mut plain, &mut out);
+        let packed = self.parses.repack(self.store, member, &content, &mut out, self.failure);
         packed.map_err(|error| self.failure.keep(error))
     }
 }

@@ -25,6 +25,7 @@ mod names;
 mod object;
 mod old;
 mod pairing;
+mod parses;
 mod partners;
 mod renamed;
 mod room;

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use upmass_delta::find::MAX_OLD;
 use upmass_member::expanded::{Member, Source, Total, pieces};
+use upmass_member::parse::read_parse;
 use upmass_member::recognise::{Limits, find_members};
-use upmass_member::{Codecs, memory, unpack, unpack_memory};
+use upmass_member::{Codec, Codecs, Recipe, memory, parse_index, unpack, unpack_memory};
 
 /// Longer files are not looked into.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
@@ -21,6 +22,12 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
+    /// No parses, which take more than their member.
+    pub(crate) fn without_parses(self) -> Self {
+        let parse = [Codec::Parse].into_iter().collect();
+        Self { codecs: self.codecs.without(parse), ..self }
+    }
+
     fn limits(self) -> Limits {
         let Self { memory: max_memory, codecs } = self;
         Limits { max_plain: MAX_EXPANDED, max_memory, codecs, ..Limits::default() }
@@ -36,7 +43,7 @@ pub(crate) struct Members {
 
 impl Members {
     /// Members that have changed, and those of the base that they may come from. What the device
-    /// needs for them is allowed.
+    /// needs for them is allowed. Parses are to be written yet.
     pub(crate) fn find(old: &[u8], new: &[u8], allowed: Allowed) -> Self {
         let limits = allowed.limits();
         let mut found = find_members(new, &limits);
@@ -51,6 +58,7 @@ impl Members {
         let after: HashSet<Vec<u8>> = found.iter().map(|member| packed(new, member)).collect();
         found.retain(|member| !before.contains(&packed(new, member)));
         base.retain(|member| !after.contains(&packed(old, member)));
+        let Self { old: base, new: found } = Self { old: base, new: found }.with_few_parses();
         let fits = |content: &[u8], members: &[Member]| {
             expanded_len(content.len() as u64, members) <= MAX_EXPANDED
         };
@@ -64,6 +72,8 @@ impl Members {
     pub(crate) fn within(mut self, max_memory: u64) -> Option<Self> {
         self.new.retain(|member| need(member) <= max_memory);
         self.old.retain(|member| need(member) <= max_memory);
+        self = self.with_few_parses();
+        self.fill_places(max_memory);
         if self.new.is_empty() { None } else { Some(self) }
     }
 
@@ -82,7 +92,10 @@ impl Members {
     pub(crate) fn memory(&self) -> u64 {
         let unpacking = self.old.iter().map(|member| unpack_memory(&member.recipe, member.lengths));
         let packing = self.new.iter().map(|member| memory(&member.recipe, member.lengths));
-        unpacking.chain(packing).max().unwrap_or(0)
+        // The index of a parse is there until all is made.
+        let parses = self.old.iter().filter(|member| matches!(member.recipe, Recipe::Parse(_)));
+        let parses: u64 = parses.map(|member| parse_index(member.lengths.plain)).sum();
+        unpacking.chain(packing).max().unwrap_or(0) + parses
     }
 
     /// Space that a device needs for plain content, in bytes.
@@ -117,8 +130,15 @@ pub(crate) fn expand(content: &[u8], members: &[Member]) -> Vec<u8> {
             Source::Plain(index) => {
                 let member = &members[index];
                 let mut packed = &content[member.offset as usize..];
-                unpack(&member.recipe, member.lengths, &mut packed, &mut expanded)
-                    .expect("it was unpacked when it was recognised");
+                let unpacked = match &member.recipe {
+                    Recipe::Parse(parse) => {
+                        let packed = &packed[..member.lengths.packed as usize];
+                        let read = read_parse(parse, member.lengths, packed);
+                        read.map(|(mut plain, _)| expanded.append(&mut plain))
+                    }
+                    recipe => unpack(recipe, member.lengths, &mut packed, &mut expanded),
+                };
+                unpacked.expect("it was unpacked when it was recognised");
             }
         }
     }
@@ -127,7 +147,7 @@ pub(crate) fn expand(content: &[u8], members: &[Member]) -> Vec<u8> {
 
 /// The content with all members unpacked that a device can pack again with what is allowed.
 pub(crate) fn expand_all(content: &[u8], allowed: Allowed) -> Vec<u8> {
-    let members = find_members(content, &allowed.limits());
+    let members = find_members(content, &allowed.without_parses().limits());
     match expanded_len(content.len() as u64, &members) <= MAX_EXPANDED {
         true => expand(content, &members),
         false => content.to_vec(),

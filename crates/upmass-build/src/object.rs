@@ -52,6 +52,8 @@ pub(crate) struct Found {
     pub(crate) base_len: u64,
     /// What a device must write down to read the base, in bytes.
     pub(crate) scratch: u64,
+    /// The new content with members unpacked, where parses are in it.
+    pub(crate) made: Option<Vec<u8>>,
 }
 
 /// Finds what a new object copies from its base, and for coder 1 encodes it.
@@ -112,14 +114,18 @@ pub(crate) fn members(
 /// Finds what a new object copies from its base, with these members unpacked.
 pub(crate) fn find_unpacked(
     old: OldObjects<'_>,
-    new: ObjectId,
-    base: Option<ObjectId>,
+    new_id: ObjectId,
+    base_id: Option<ObjectId>,
     mut members: Members,
     effort: Effort,
 ) -> Result<Found> {
-    let packed = read_start(old.store, new, MAX_FILE as usize)?;
+    let packed = read_start(old.store, new_id, MAX_FILE as usize)?;
+    if base_id.is_none() {
+        members = members.without_parses();
+    }
+    let members_before = members.clone();
     let new = expand(&packed, &members.new);
-    let base = base.map(|base| old.expanded(base, &members.old)).transpose()?;
+    let base = base_id.map(|base| old.expanded(base, &members.old)).transpose()?;
     let mut base_len = base.as_ref().map_or(0, |base| base.len() as u64);
     let copies =
         base.as_ref().map_or(Vec::new(), |base| worthwhile_copies(base, &new, search(effort)));
@@ -127,7 +133,24 @@ pub(crate) fn find_unpacked(
         members.old.clear();
         base_len = 0;
     }
-    Ok(Found { copies, members, base_len, ..Found::default() })
+    let mut found = Found { copies, members, base_len, ..Found::default() };
+    if found.members.have_parses() {
+        drop((new, base));
+        let base_packed = base_id.map(|id| read_start(old.store, id, MAX_FILE as usize));
+        let base_packed = base_packed.transpose()?.unwrap_or_default();
+        let parsed = match found.copies.is_empty() {
+            true => None,
+            false => found.members.write_parses(&base_packed, &packed, &found.copies),
+        };
+        let Some(parsed) = parsed else {
+            let members = members_before.without_parses();
+            return find_unpacked(old, new_id, base_id, members, effort);
+        };
+        found.copies = parsed.copies;
+        found.scratch = found.members.space() + parsed.scratch;
+        found.made = Some(parsed.new);
+    }
+    Ok(found)
 }
 
 /// Finds what a new object copies from several contents, one after the other; what is compressed is
@@ -142,7 +165,7 @@ pub(crate) fn find_joined(
     let packed = read_start(old.store, new, WINDOW as usize)?;
     let joined = old.joined(parts)?;
     let members = match unpacking.filter(|_| may_have_members(&packed)) {
-        Some(allowed) => Members::find(&joined, &packed, allowed),
+        Some(allowed) => Members::find(&joined, &packed, allowed.without_parses()),
         None => Members::default(),
     };
     let new = expand(&packed, &members.new);

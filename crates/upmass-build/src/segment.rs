@@ -54,6 +54,8 @@ pub(crate) enum Source {
     Object(ObjectId),
     /// With members unpacked.
     Expanded(ObjectId, Vec<Member>),
+    /// With members unpacked, and with parses.
+    Made(ObjectId, Vec<u8>),
     /// Of the old release, with members unpacked, if any, and renamed.
     Old(ObjectId, Vec<Member>),
     /// Several, one after the other, with members unpacked, if any, and renamed.
@@ -226,9 +228,10 @@ fn encode_objects(
         let base = object.base.open(old)?;
         let new = object.new.open(old)?;
         let failed = |error: DeltaError| match &object.new {
-            Source::Object(id) | Source::Expanded(id, _) | Source::Old(id, _) => {
-                BuildError::Encode { id: *id, message: error.to_string() }
-            }
+            Source::Object(id)
+            | Source::Expanded(id, _)
+            | Source::Made(id, _)
+            | Source::Old(id, _) => BuildError::Encode { id: *id, message: error.to_string() },
             Source::Bytes(_) | Source::Joined(..) => {
                 unreachable!("bytes in memory can be read: {error}")
             }
@@ -254,7 +257,7 @@ impl Source {
 
     fn open<'a>(&'a self, old: OldObjects<'a>) -> Result<Box<dyn Base + 'a>> {
         Ok(match self {
-            Source::Bytes(bytes) => Box::new(&bytes[..]),
+            Source::Bytes(bytes) | Source::Made(_, bytes) => Box::new(&bytes[..]),
             Source::Object(id) => Box::new(content(old.store.open_object(*id)?)),
             Source::Old(id, members) => match members.is_empty() {
                 true => Box::new(content(old.open(*id)?)),

@@ -466,7 +466,11 @@ impl Work<'_> {
                 }
                 Origin::Nothing | Origin::Given => Source::Bytes(Vec::new()),
             };
-            let to = Source::of(new.id, &found.members.new);
+            let mut found = found;
+            let to = match found.made.take() {
+                Some(made) => Source::Made(new.id, made),
+                None => Source::of(new.id, &found.members.new),
+            };
             segment.object(from, to, found);
         }
         Ok(())

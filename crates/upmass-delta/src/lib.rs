@@ -16,7 +16,7 @@ pub mod find;
 mod history;
 mod machine;
 mod map;
-mod model;
+pub mod model;
 pub mod modelled;
 #[cfg(feature = "encoder")]
 mod named;

@@ -24,6 +24,12 @@ impl<'a> Source<'a> {
         self.left
     }
 
+    /// Bytes that were read.
+    #[cfg(feature = "parse")]
+    pub(crate) fn read_so_far(&self) -> u64 {
+        self.declared - self.left
+    }
+
     fn finish(self) -> Result<()> {
         let length = Error::Length { what: self.what, declared: self.declared };
         let complete = if self.left == 0 { Ok(()) } else { Err(length) };
@@ -76,6 +82,15 @@ impl<'a> Sink<'a> {
         let length = Error::Length { what: self.what, declared: self.declared };
         let complete = if self.left == 0 { Ok(()) } else { Err(length) };
         self.failure.map_or(complete, Err)
+    }
+
+    /// What came of an operation that only writes here.
+    #[cfg(feature = "parse")]
+    pub(crate) fn outcome(self, result: Result<()>) -> Result<()> {
+        match (result, &self.failure) {
+            (Err(error), None) => Err(error),
+            _ => self.finish(),
+        }
     }
 }
 
@@ -133,5 +148,5 @@ pub(crate) fn read_full(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<u
 }
 
 /// What is read and written at a time.
-#[cfg(any(feature = "deflate", feature = "xz", feature = "zstd"))]
+#[cfg(any(feature = "deflate", feature = "xz", feature = "zstd", feature = "parse"))]
 pub(crate) const CHUNK: usize = 64 * 1024;

@@ -15,11 +15,14 @@ pub enum Codec {
     Zstd = 3,
     /// lz4's legacy format.
     Lz4 = 4,
+    /// `.xz` by its parse.
+    Parse = 5,
 }
 
 impl Codec {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Deflate, Self::Preflate, Self::Xz, Self::Zstd, Self::Lz4];
+    pub const ALL: [Self; 6] =
+        [Self::Deflate, Self::Preflate, Self::Xz, Self::Zstd, Self::Lz4, Self::Parse];
 
     /// Whether this build can pack and unpack it.
     pub const fn is_included(self) -> bool {
@@ -29,6 +32,7 @@ impl Codec {
             Self::Xz => cfg!(feature = "xz"),
             Self::Zstd => cfg!(feature = "zstd"),
             Self::Lz4 => cfg!(feature = "lz4"),
+            Self::Parse => cfg!(feature = "parse"),
         }
     }
 
@@ -40,6 +44,7 @@ impl Codec {
             Self::Xz => "xz",
             Self::Zstd => "zstd",
             Self::Lz4 => "lz4",
+            Self::Parse => "parse",
         }
     }
 }
@@ -52,6 +57,7 @@ impl fmt::Display for Codec {
             Self::Xz => "xz",
             Self::Zstd => "zstd",
             Self::Lz4 => "lz4",
+            Self::Parse => "xz by its parse",
         })
     }
 }

@@ -30,6 +30,9 @@ pub enum Error {
         /// What the packer said.
         why: String,
     },
+    /// A member with a parse was given to what has no space for it.
+    #[error("a member with a parse needs space on a disk")]
+    NeedsSpace,
     /// What came out, or what there was to read, has another length than was declared.
     #[error("{what} bytes of a member are not {declared} as declared")]
     Length {

@@ -10,6 +10,9 @@ use crate::{Lengths, Recipe};
 /// Most members of a file that are unpacked, and recipes of a segment.
 pub const MAX_MEMBERS: u64 = 1 << 16;
 
+/// Most members of a base that are unpacked with their parse.
+pub const MAX_PARSES: usize = 4;
+
 /// Largest gap before a member, and largest of its lengths, in bytes.
 pub const MAX_LENGTH: u64 = 1 << 48;
 

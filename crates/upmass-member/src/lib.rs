@@ -28,9 +28,13 @@ pub mod expanded;
 #[cfg(feature = "lz4")]
 mod lz4;
 mod memory;
+#[cfg(feature = "parse")]
+pub mod parse;
 pub mod recipe;
 #[cfg(feature = "recognise")]
 pub mod recognise;
+#[cfg(any(feature = "xz", feature = "parse"))]
+mod stream;
 #[cfg(feature = "xz")]
 mod xz;
 #[cfg(feature = "zstd")]
@@ -41,7 +45,7 @@ use std::io::{Read, Write};
 use bounded::{Sink, Source, outcome};
 pub use codec::{Codec, Codecs};
 pub use error::{Error, Result};
-pub use memory::{memory, unpack_memory};
+pub use memory::{memory, parse_index, unpack_memory};
 pub use recipe::{Lengths, Recipe};
 
 /// Writes the plain content of a member.
@@ -51,7 +55,8 @@ pub use recipe::{Lengths, Recipe};
 ///
 /// # Errors
 /// The codec is not included, the member is damaged or has another length, or I/O fails. What
-/// was written until then is to be thrown away.
+/// was written until then is to be thrown away. Of members with a parse there is
+/// [`parse::unpack_parsed`].
 pub fn unpack(
     recipe: &Recipe,
     lengths: Lengths,
@@ -65,6 +70,7 @@ pub fn unpack(
         Recipe::Deflate(deflate) => deflate::unpack(deflate, &mut source, &mut sink),
         #[cfg(feature = "xz")]
         Recipe::Xz(xz) => xz::unpack(xz, &mut source, &mut sink),
+        Recipe::Parse(_) => Err(Error::NeedsSpace),
         #[cfg(feature = "zstd")]
         Recipe::Zstd(zstd) => zstd::unpack(zstd, lengths, &mut source, &mut sink),
         #[cfg(feature = "lz4")]
@@ -81,7 +87,8 @@ pub fn unpack(
 ///
 /// # Errors
 /// The codec is not included, the packer fails, what comes out has another length than declared,
-/// or I/O fails. What was written until then is to be thrown away.
+/// or I/O fails. What was written until then is to be thrown away. Of members with a parse there is
+/// [`parse::repack_parsed`].
 pub fn repack(
     recipe: &Recipe,
     lengths: Lengths,
@@ -95,6 +102,7 @@ pub fn repack(
         Recipe::Deflate(deflate) => deflate::repack(deflate, lengths, &mut source, &mut sink),
         #[cfg(feature = "xz")]
         Recipe::Xz(xz) => xz::repack(xz, lengths, &mut source, &mut sink),
+        Recipe::Parse(_) => Err(Error::NeedsSpace),
         #[cfg(feature = "zstd")]
         Recipe::Zstd(zstd) => zstd::repack(zstd, lengths, &mut source, &mut sink),
         #[cfg(feature = "lz4")]

@@ -1,7 +1,7 @@
 //! What packing and unpacking take: the same figures in every build, so that a device knows them
 //! whatever it includes.
 
-use crate::recipe::{Deflate, Lengths, Maker, Packer, Recipe, Xz, XzBlocks, Zstd};
+use crate::recipe::{Deflate, Lengths, Maker, Packer, Recipe, Xz, XzBlocks, XzParse, Zstd};
 
 /// Bytes that [`repack`](crate::repack) needs at most.
 pub fn memory(recipe: &Recipe, lengths: Lengths) -> u64 {
@@ -14,6 +14,7 @@ pub fn memory(recipe: &Recipe, lengths: Lengths) -> u64 {
             tokens + 2 * lengths.packed + corrections.as_bytes().len() as u64 + 2 * MIB
         }
         Recipe::Xz(xz) => xz_encoder(xz, lengths) + BUFFERS,
+        Recipe::Parse(parse) => parse_memory(parse, lengths.plain),
         Recipe::Zstd(zstd) => zstd_encoder(zstd, lengths.plain) + 2 * BUFFERS,
         Recipe::Lz4(_) => 2 * LZ4_BLOCK + MIB / 2,
     }
@@ -24,9 +25,22 @@ pub fn unpack_memory(recipe: &Recipe, lengths: Lengths) -> u64 {
     match recipe {
         Recipe::Deflate(_) => 64 * KIB + BUFFERS,
         Recipe::Xz(xz) => xz_decoder(xz) + BUFFERS,
+        Recipe::Parse(parse) => parse_memory(parse, lengths.plain),
         Recipe::Zstd(zstd) => (1 << zstd_window(zstd, lengths.plain)) + MIB + BUFFERS,
         Recipe::Lz4(_) => 2 * LZ4_BLOCK,
     }
+}
+
+/// What reading or writing a parse takes: moves, pages, buffers, the model; places of recent content;
+/// and the index of the steps of as much content.
+fn parse_memory(parse: &XzParse, plain: u64) -> u64 {
+    2 * MIB + 640 * KIB + (12 << parse.places) + parse_index(plain)
+}
+
+/// What the index of the steps of an unpacked member takes as long as it is there: four bytes for each
+/// 1024 steps of at least a byte, in a list that grows by doubling.
+pub fn parse_index(plain: u64) -> u64 {
+    plain / 128 + KIB
 }
 
 fn deflate(packer: Packer) -> u64 {

@@ -1,9 +1,6 @@
 //! `.xz` streams: LZMA2 by liblzma, and around it what its encoder for threads writes. That one
 //! holds each block three times in memory; here only what it was packed to is held, once.
 
-mod check;
-mod container;
-
 use std::io::{self, Read, Write};
 
 use liblzma::stream::{Action, Check, Error as LzmaError, Filters, LzmaOptions, Status, Stream};
@@ -11,10 +8,9 @@ use liblzma::stream::{Action, Check, Error as LzmaError, Filters, LzmaOptions, S
 use crate::Codec;
 use crate::bounded::{CHUNK, Sink, Source};
 use crate::error::{Error, Result};
-use crate::memory::xz_decoder;
+use crate::memory::{xz_data_bound, xz_decoder};
 use crate::recipe::{Lengths, Xz, XzBlocks, XzCheck, XzFilter};
-use check::Sum;
-use container::Container;
+use crate::stream::{Container, Sum};
 
 pub(crate) fn unpack(recipe: &Xz, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<()> {
     let stream =
@@ -43,11 +39,13 @@ pub(crate) fn repack(
             return code(stream, source, sink, failed);
         }
     };
-    let mut container = Container::start(recipe, block, sink)?;
+    let stream = recipe.stream();
+    let mut container = Container::start(&stream, block, sink)?;
     let mut left = lengths.plain;
     while left > 0 {
         let len = left.min(block);
-        let mut data = Data { pieces: Vec::new(), len: 0, limit: container.limit(lengths.packed) };
+        let mut data =
+            Data { pieces: Vec::new(), len: 0, limit: lengths.packed.min(xz_data_bound(block)) };
         let mut plain = Checked { source, left: len, sum: Sum::new(recipe.check) };
         let stream = Stream::new_raw_encoder(&filters).map_err(failed_as)?;
         let coded = code(stream, &mut plain, &mut data, failed);
@@ -56,7 +54,11 @@ pub(crate) fn repack(
         }
         coded?;
         let Checked { sum, .. } = plain;
-        container.block(len, &data, sum, sink)?;
+        container.begin(Some(data.len), len, sink)?;
+        for piece in &data.pieces {
+            sink.write_all(piece).map_err(Error::io("member"))?;
+        }
+        container.end(data.len, len, sum, sink)?;
         left -= len;
     }
     container.finish(sink)

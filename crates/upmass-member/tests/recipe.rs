@@ -7,11 +7,11 @@ use markdown::{Hex, Spec, hex};
 use proptest::prelude::*;
 use upmass_format::FormatError;
 use upmass_format::wire::Reader;
-use upmass_member::expanded::{MAX_LENGTH, MAX_MEMBERS};
+use upmass_member::expanded::{MAX_LENGTH, MAX_MEMBERS, MAX_PARSES};
 use upmass_member::recipe::{
-    Corrections, Deflate, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_XZ_BLOCK, MAX_XZ_DICT,
-    MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz, XzBits, XzBlocks, XzCheck,
-    XzDict, XzFilter, XzPreset, Zstd, ZstdLevel, ZstdWindow, codes, versions,
+    Corrections, Deflate, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_PARSED, MAX_XZ_BLOCK,
+    MAX_XZ_DICT, MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz, XzBits, XzBlocks,
+    XzCheck, XzDict, XzFilter, XzParse, XzPreset, Zstd, ZstdLevel, ZstdWindow, codes, versions,
 };
 use upmass_member::{Codec, Codecs, Recipe};
 
@@ -76,6 +76,7 @@ fn numbers_of_the_specification() {
         ("xz", codes::XZ),
         ("zstd", codes::ZSTD),
         ("lz4", codes::LZ4),
+        ("parse", codes::PARSE),
     ] {
         let row = format!("\n| {name} | {code} | u8: ");
         assert!(SPEC.section("Packers").contains(&row), "{row:?}");
@@ -84,6 +85,7 @@ fn numbers_of_the_specification() {
         "Versions",
         &[
             ("corrections", versions::PREFLATE.into()),
+            ("parses", versions::PARSE.into()),
             ("liblzma", versions::LIBLZMA.into()),
             ("libzstd", versions::LIBZSTD.into()),
             ("liblz4", versions::LZ4.into()),
@@ -95,6 +97,8 @@ fn numbers_of_the_specification() {
             ("corrections, bytes", MAX_CORRECTIONS as u64),
             ("xz dictionary", MAX_XZ_DICT.into()),
             ("members of a list", MAX_MEMBERS),
+            ("parses of a base", MAX_PARSES as u64),
+            ("content of a member with a parse, bytes", MAX_PARSED),
             ("recipes of a segment", MAX_MEMBERS),
             ("gap and lengths of a member", MAX_LENGTH),
             ("xz block, bytes", MAX_XZ_BLOCK),
@@ -211,6 +215,12 @@ fn recipes() -> impl Strategy<Value = Recipe> {
             Recipe::Xz(Xz { check, preset, dict, bits, filter, blocks })
         },
     );
+    let parse = (xz.clone(), any::<u32>(), prop::option::of(0..1000u32), 10..=22u8)
+        .prop_filter_map("a filter of parses", |(xz, parse, base, places)| {
+            let Recipe::Xz(xz) = xz else { return None };
+            let stream = Some(xz.stream()).filter(|stream| stream.filter != XzFilter::RiscV)?;
+            Some(Recipe::Parse(XzParse { stream, parse: parse.into(), base, places }))
+        });
     let levels = (-7..=22i8).prop_filter_map("not 0", ZstdLevel::new);
     let long = prop::option::of((10..=27u8).prop_filter_map("window", ZstdWindow::new));
     let zstd = (levels, any::<[bool; 3]>(), long).prop_map(
@@ -220,7 +230,7 @@ fn recipes() -> impl Strategy<Value = Recipe> {
     );
     let lz4 =
         (3..=12u8).prop_map(|level| Recipe::Lz4(Lz4 { level: Lz4Level::new(level).unwrap() }));
-    prop_oneof![zlib, gnu, corrected, xz, zstd, lz4]
+    prop_oneof![zlib, gnu, corrected, xz, parse, zstd, lz4]
 }
 
 proptest! {
@@ -230,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_written(bytes in prop::collection::vec(any::<u8>(), 0..12), code in 0..6u8) {
+    fn what_is_read_is_written(bytes in prop::collection::vec(any::<u8>(), 0..12), code in 0..7u8) {
         let bytes = [&[code][..], &bytes[..]].concat();
         let mut input = Reader::new(&bytes[..]);
         if let Ok(recipe) = Recipe::read(&mut input) {

@@ -1,5 +1,6 @@
 //! Content that is needed for a while and is never an object.
 
+use std::cell::RefCell;
 use std::io;
 
 use upmass_disk::{ReadAt, WriteFile};
@@ -14,6 +15,8 @@ pub struct Scratch {
     store: Store,
     memory: Vec<u8>,
     file: Option<(Box<dyn WriteFile>, Named)>,
+    /// The file as it was when it was opened for reading the last time.
+    reader: RefCell<Option<Box<dyn ReadAt>>>,
     len: u64,
 }
 
@@ -40,7 +43,8 @@ impl Store {
     /// Starts content that no one keeps: nothing of it is made durable.
     pub fn scratch(&self) -> Result<Scratch> {
         self.lock_for_writing()?;
-        Ok(Scratch { store: self.clone(), memory: Vec::new(), file: None, len: 0 })
+        let (memory, reader) = (Vec::new(), RefCell::default());
+        Ok(Scratch { store: self.clone(), memory, file: None, reader, len: 0 })
     }
 }
 
@@ -62,6 +66,20 @@ impl Scratch {
         Ok(())
     }
 
+    /// Fills the buffer with what was written from `offset` on.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let Some((_, named)) = &self.file else {
+            return read_memory(&self.memory, buffer, offset);
+        };
+        let mut reader = self.reader.borrow_mut();
+        let end = offset + buffer.len() as u64;
+        let file = match reader.take().filter(|file| end <= file.len()) {
+            Some(file) => file,
+            None => self.store.volume().open(&named.path).map_err(io::Error::other)?,
+        };
+        reader.insert(file).read_exact_at(buffer, offset)
+    }
+
     /// Ends writing.
     pub fn finish(self) -> Result<ScratchContent> {
         let file = match self.file {
@@ -73,6 +91,13 @@ impl Scratch {
         };
         Ok(ScratchContent { memory: self.memory, file, len: self.len })
     }
+}
+
+fn read_memory(memory: &[u8], buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let from = usize::try_from(offset).unwrap_or(usize::MAX);
+    let found = from.checked_add(buffer.len()).and_then(|end| memory.get(from..end));
+    buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+    Ok(())
 }
 
 impl ReadAt for ScratchContent {

@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upmass-sign", &[]),
     ("upmass-disk", &["upmass-format"]),
     ("upmass-delta", &["upmass-format"]),
-    ("upmass-member", &["upmass-format"]),
+    ("upmass-member", &["upmass-delta", "upmass-format"]),
     ("upmass-boot", &["upmass-disk", "upmass-format"]),
     ("upmass-store", &["upmass-disk", "upmass-format"]),
     ("upmass-checkout", &["upmass-store", "upmass-disk", "upmass-format"]),

@@ -178,3 +178,47 @@ fn a_patch_that_needs_an_unknown_codec_is_refused() {
     assert!(said.contains("parts of files are packed with codec 6"), "{said}");
     assert!(!place.path("again").exists());
 }
+
+/// As a kernel has itself packed, and with a search that no preset has.
+const STRANGE: &[&str] =
+    &["xz", "--check=crc32", "-T1", "--x86", "--lzma2=preset=6,dict=8MiB,nice=100,depth=30", "-c"];
+
+/// Releases of a file that was packed so.
+fn strange(place: &Place) -> u64 {
+    let mut packed_len = 0;
+    for version in ["1", "2"] {
+        fs::create_dir(place.path(version)).unwrap();
+        let mut plain = text(1, 900_000);
+        if version == "2" {
+            plain[400_000..400_020].fill(b'x');
+            plain.splice(600_000..600_000, text(2, 300));
+        }
+        let packed = packed(STRANGE, &plain);
+        packed_len = packed.len() as u64;
+        fs::write(place.path(version).join("image"), packed).unwrap();
+    }
+    place.release("host", "1", 1, "1");
+    place.release("host", "2", 2, "2");
+    place.release("device", "1", 1, "1");
+    packed_len
+}
+
+#[test]
+fn what_no_packer_here_makes_or_has_memory_for_is_written_down_from_its_parse() {
+    let place = Place::new();
+    let all = strange(&place);
+    let len = update(&place, "20");
+    assert!(len * 20 < all, "{len} of {all}");
+    assert_eq!(codecs(&place), "parse");
+    let shown = place.succeed(&["inspect", "u.upm", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert!(shown["memory_kib"].as_u64().unwrap() <= 20 << 10, "{shown}");
+    let ran = place.apply("u.upm", "device");
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    place.assert_checkout_equals("device", "2", "2");
+    place.succeed(&["check", "--store", "device"]);
+    assert_eq!(fs::read_dir(place.path("device/incoming")).unwrap().count(), 0);
+    // A device that does not have it gets the stream as it is.
+    let without = update_with(&place, &["--device-codecs", "deflate,preflate,xz,zstd,lz4"]);
+    assert!(without > 5 * len, "{without} of {all}");
+}

@@ -300,7 +300,7 @@ fn details(
                     Box::new(joined(store, number, &prelude.later, &parts, &finder)?)
                 }
             };
-            let base = expanded(store, file, &members.old)?;
+            let (base, parses) = expanded(store, file, &members.old)?;
             let base = renamed(store, &prelude.renamer, base, &room)?;
             let (whole, growth) = change;
             let expanded_len = match is_patch {
@@ -316,7 +316,8 @@ fn details(
                 let mut sink: &mut dyn Sink = &mut sink;
                 let mut packing;
                 if !members.new.is_empty() {
-                    packing = Repacking::new(store, &members.new, expanded_len, sink, failure)?;
+                    let new = &members.new;
+                    packing = Repacking::new(store, new, &parses, expanded_len, sink, failure)?;
                     sink = &mut packing;
                 }
                 segment.patches.patch(&*base, expanded_len, &mut Tee(&mut head, sink))?;

@@ -18,13 +18,14 @@ pub(crate) const fn rates<const N: usize>() -> [i32; N] {
 
 /// The probability of a bit in one context, with how often it was seen.
 #[derive(Clone, Copy)]
-pub(crate) struct Counter {
+pub struct Counter {
     one: u16,
     seen: u8,
 }
 
 impl Counter {
-    pub(crate) const NEW: Counter = Counter { one: 1 << 15, seen: 0 };
+    /// Nothing seen: either is as likely.
+    pub const NEW: Counter = Counter { one: 1 << 15, seen: 0 };
 
     #[inline]
     pub(crate) fn probability(&self) -> u32 {
@@ -41,8 +42,9 @@ impl Counter {
         self.seen = (self.seen + 1).min((1 << SLOWEST) - 2);
     }
 
+    /// Codes a bit, and learns it.
     #[inline]
-    pub(crate) fn code<C: Coding>(&mut self, coding: &mut C, bit: bool) -> bool {
+    pub fn code<C: Coding>(&mut self, coding: &mut C, bit: bool) -> bool {
         let bit = coding.bit(self.probability(), bit);
         self.update(bit);
         bit
@@ -54,17 +56,25 @@ const MODELLED: u32 = 3;
 
 /// Numbers: the length in bits, then the bits; small numbers and frequent magnitudes get cheap.
 #[derive(Clone)]
-pub(crate) struct Numbers {
+pub struct Numbers {
     lengths: Vec<Counter>,
     bits: Vec<Counter>,
 }
 
+impl Default for Numbers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Numbers {
-    pub(crate) fn new() -> Self {
+    /// Nothing seen.
+    pub fn new() -> Self {
         Self { lengths: vec![Counter::NEW; 128], bits: vec![Counter::NEW; 128 << MODELLED] }
     }
 
-    pub(crate) fn code<C: Coding>(&mut self, coding: &mut C, value: u64) -> u64 {
+    /// Codes a number.
+    pub fn code<C: Coding>(&mut self, coding: &mut C, value: u64) -> u64 {
         let wanted = u64::BITS - value.leading_zeros();
         let mut node = 1;
         for index in (0..7).rev() {
@@ -96,7 +106,7 @@ impl Numbers {
     }
 
     /// A number with a sign.
-    pub(crate) fn signed<C: Coding>(&mut self, coding: &mut C, value: i64) -> i64 {
+    pub fn signed<C: Coding>(&mut self, coding: &mut C, value: i64) -> i64 {
         let zigzag = upmass_format::wire::zigzag(value);
         upmass_format::wire::unzigzag(self.code(coding, zigzag))
     }

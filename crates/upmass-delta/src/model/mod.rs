@@ -6,3 +6,8 @@ pub(crate) mod light;
 pub(crate) mod logistic;
 pub(crate) mod mixer;
 pub(crate) mod range;
+
+pub use bits::{Counter, Numbers};
+#[cfg(feature = "encoder")]
+pub use range::RangeEncoder;
+pub use range::{Coding, RangeDecoder};

@@ -54,7 +54,7 @@ impl Section {
 /// One code for encoding and decoding: a model asks for each bit with its probability. An
 /// encoder writes the bit that it is given and gives it back; a decoder does not look at it and
 /// gives the one it reads.
-pub(crate) trait Coding {
+pub trait Coding {
     /// Whether given bits matter.
     const ENCODES: bool;
 
@@ -83,7 +83,7 @@ pub(crate) trait Coding {
 /// Reads bits.
 ///
 /// An error of the input is kept: from then on all bits are zero, until [`Self::check`] is asked.
-pub(crate) struct RangeDecoder<R> {
+pub struct RangeDecoder<R> {
     input: R,
     buffer: Vec<u8>,
     position: usize,
@@ -124,7 +124,7 @@ const INPUT: usize = 4096;
 
 impl<R: Read> RangeDecoder<R> {
     /// Reads the first bytes when the first bit is asked for.
-    pub(crate) fn new(input: R) -> Self {
+    pub fn new(input: R) -> Self {
         let buffer = Vec::with_capacity(INPUT);
         Self {
             input,
@@ -155,7 +155,7 @@ impl<R: Read> RangeDecoder<R> {
     }
 
     /// The error that the input has made, if any.
-    pub(crate) fn check(&mut self) -> io::Result<()> {
+    pub fn check(&mut self) -> io::Result<()> {
         self.error.take().map_or(Ok(()), Err)
     }
 
@@ -239,7 +239,7 @@ impl<R: Read> Coding for RangeDecoder<R> {
 }
 
 #[cfg(feature = "encoder")]
-pub(crate) use encode::RangeEncoder;
+pub use encode::RangeEncoder;
 
 #[cfg(feature = "encoder")]
 mod encode {
@@ -247,7 +247,7 @@ mod encode {
 
     /// Writes bits.
     #[derive(Clone)]
-    pub(crate) struct RangeEncoder {
+    pub struct RangeEncoder {
         low: u64,
         range: u32,
         /// The last byte, which a carry may still change, and how many 0xff follow it.
@@ -257,8 +257,15 @@ mod encode {
         spent: Spent,
     }
 
+    impl Default for RangeEncoder {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
     impl RangeEncoder {
-        pub(crate) fn new() -> Self {
+        /// Nothing written.
+        pub fn new() -> Self {
             Self {
                 low: 0,
                 range: u32::MAX,
@@ -300,7 +307,7 @@ mod encode {
         }
 
         /// The stream; zeros at its end are left out, since a decoder reads zeros there.
-        pub(crate) fn finish(mut self) -> Vec<u8> {
+        pub fn finish(mut self) -> Vec<u8> {
             // The value with the most zeros at its end that is still within the range.
             let end = self.low + u64::from(self.range) - 1;
             let mut value = end;

@@ -25,6 +25,8 @@ pub enum Recipe {
     Deflate(Deflate),
     /// An `.xz` stream, from its header to its footer.
     Xz(Xz),
+    /// An `.xz` stream of any packer.
+    Parse(XzParse),
     /// A zstd frame, from its magic to its checksum.
     Zstd(Zstd),
     /// lz4's legacy format, which the kernel has for itself.
@@ -70,6 +72,7 @@ impl Recipe {
             Self::Deflate(Deflate { maker: Maker::Known(_), .. }) => Codec::Deflate,
             Self::Deflate(Deflate { maker: Maker::Corrected(_), .. }) => Codec::Preflate,
             Self::Xz(_) => Codec::Xz,
+            Self::Parse(_) => Codec::Parse,
             Self::Zstd(_) => Codec::Zstd,
             Self::Lz4(_) => Codec::Lz4,
         }
@@ -87,6 +90,7 @@ impl Recipe {
         match self {
             Self::Deflate(deflate) => deflate.put(out),
             Self::Xz(xz) => xz.put(out),
+            Self::Parse(parse) => parse.put(out),
             Self::Zstd(zstd) => zstd.put(out),
             Self::Lz4(lz4) => out.extend([codes::LZ4, versions::LZ4, lz4.level.0]),
         }
@@ -114,6 +118,7 @@ impl Recipe {
                 Deflate::read(input, code.value).map(Self::Deflate)
             }
             codes::XZ => Xz::read(input).map(Self::Xz),
+            codes::PARSE => XzParse::read(input).map(Self::Parse),
             codes::ZSTD => Zstd::read(input).map(Self::Zstd),
             codes::LZ4 => {
                 Byte::read(input, "version of lz4")?.expect(versions::LZ4)?;
@@ -190,6 +195,10 @@ impl fmt::Display for Recipe {
                 write!(f, "xz -{}{extreme} {:?}", xz.preset.level(), xz.check)?;
                 write!(f, " dict={} {:?} {:?}", xz.dict.size(), xz.filter, xz.blocks)
             }
+            Self::Parse(XzParse { stream, parse, .. }) => {
+                write!(f, "xz with a parse of {parse} bytes {:?}", stream.check)?;
+                write!(f, " dict={} {:?} {:?}", stream.dict.size(), stream.filter, stream.blocks)
+            }
             Self::Zstd(zstd) => {
                 match zstd.level.get() {
                     level @ ..0 => write!(f, "zstd --fast={}", -level)?,
@@ -225,10 +234,14 @@ pub mod codes {
     pub const ZSTD: u8 = 4;
     /// lz4's legacy format.
     pub const LZ4: u8 = 5;
+    /// xz by its parse.
+    pub const PARSE: u8 = 6;
 }
 
 /// Which packers this build has: two of one version pack the same content to the same bytes.
 pub mod versions {
+    /// Parses as `spec/parse.md` has them.
+    pub const PARSE: u8 = 1;
     /// `preflate-rs` 0.7.6.
     pub const PREFLATE: u8 = 1;
     /// liblzma 5.8, which packs as 5.4.1 does.

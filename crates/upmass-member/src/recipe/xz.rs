@@ -1,6 +1,7 @@
 //! Recipes of xz streams.
 
 use super::*;
+use crate::expanded::{MAX_LENGTH, MAX_MEMBERS};
 
 /// How an `.xz` stream was made by liblzma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +18,35 @@ pub struct Xz {
     pub filter: XzFilter,
     /// How the content is cut.
     pub blocks: XzBlocks,
+}
+
+/// What an `.xz` stream says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct XzStream {
+    /// The checksum of each block.
+    pub check: XzCheck,
+    /// The dictionary.
+    pub dict: XzDict,
+    /// Bits of context of literals and positions.
+    pub bits: XzBits,
+    /// What rewrites branches before.
+    pub filter: XzFilter,
+    /// How the content is cut.
+    pub blocks: XzBlocks,
+}
+
+/// An `.xz` stream of any packer, whose parse is sent (`spec/parse.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct XzParse {
+    /// What it says of itself.
+    pub stream: XzStream,
+    /// Bytes of the parse, which stand behind the content; 0 for what is only unpacked.
+    pub parse: u64,
+    /// Which of the members that are unpacked from the base, counted from 0, the parse is predicted from.
+    pub base: Option<u32>,
+    /// How many places of recent content are remembered, for each of three lengths: 10 to 22, as a power
+    /// of two.
+    pub places: u8,
 }
 
 /// The checksum of the blocks of an `.xz` stream.
@@ -176,33 +206,29 @@ impl XzFilter {
     ];
 }
 
-impl Xz {
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
+impl XzStream {
+    fn put(&self, preset: Option<XzPreset>, out: &mut Vec<u8>) {
         let (blocks, size) = match self.blocks {
             XzBlocks::Unsized => (0, None),
             XzBlocks::One => (1, None),
             XzBlocks::Of(size) => (2, Some(size)),
         };
-        out.extend([
-            codes::XZ,
-            versions::LIBLZMA,
-            blocks << 4 | code_of(&XzCheck::ALL, &self.check),
-            self.preset.0,
-            self.dict.0,
-            self.bits.0,
-            code_of(&XzFilter::ALL, &self.filter),
-        ]);
+        out.push(blocks << 4 | code_of(&XzCheck::ALL, &self.check));
+        out.extend(preset.map(|preset| preset.0));
+        out.extend([self.dict.0, self.bits.0, code_of(&XzFilter::ALL, &self.filter)]);
         if let Some(size) = size {
             put_varint(out, size);
         }
     }
 
-    pub(super) fn read<R: Read>(input: &mut Reader<R>) -> upmass_format::Result<Self> {
-        Byte::read(input, "version of liblzma")?.expect(versions::LIBLZMA)?;
+    /// Reads one, with what `between` reads after the checksum.
+    fn read<R: Read, T>(
+        input: &mut Reader<R>,
+        between: impl Fn(&mut Reader<R>) -> upmass_format::Result<T>,
+    ) -> upmass_format::Result<(Self, T)> {
         let (kind, check) = Byte::read(input, "blocks and check")?.halves();
         let check = check.parse("a check: 0, 1, 4, 10", |code| by_code(&XzCheck::ALL, code))?;
-        let preset = Byte::read(input, "preset")?
-            .parse("0 to 6, 19, 22", |byte| XzPreset::new(byte & !EXTREME, byte & EXTREME != 0))?;
+        let between = between(input)?;
         let dict = Byte::read(input, "dictionary")?.parse("0 to 34", XzDict::new)?;
         let bits = Byte::read(input, "bits")?.parse("lc + lp at most 4", XzBits::new)?;
         let filter = Byte::read(input, "filter")?;
@@ -226,9 +252,67 @@ impl Xz {
             }
             _ => return Err(kind.refuse("0 to 2")),
         };
+        Ok((Self { check, dict, bits, filter, blocks }, between))
+    }
+}
+
+impl Xz {
+    /// What the stream says of itself.
+    pub fn stream(&self) -> XzStream {
+        let Self { check, preset: _, dict, bits, filter, blocks } = *self;
+        XzStream { check, dict, bits, filter, blocks }
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend([codes::XZ, versions::LIBLZMA]);
+        self.stream().put(Some(self.preset), out);
+    }
+
+    pub(super) fn read<R: Read>(input: &mut Reader<R>) -> upmass_format::Result<Self> {
+        Byte::read(input, "version of liblzma")?.expect(versions::LIBLZMA)?;
+        let preset = |input: &mut Reader<R>| {
+            Byte::read(input, "preset")?
+                .parse("0 to 6, 19, 22", |byte| XzPreset::new(byte & !EXTREME, byte & EXTREME != 0))
+        };
+        let (XzStream { check, dict, bits, filter, blocks }, preset) =
+            XzStream::read(input, preset)?;
         Ok(Self { check, preset, dict, bits, filter, blocks })
     }
 }
+
+impl XzParse {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend([codes::PARSE, versions::PARSE]);
+        self.stream.put(None, out);
+        put_varint(out, self.parse);
+        put_varint(out, self.base.map_or(0, |base| u64::from(base) + 1));
+        out.push(self.places);
+    }
+
+    pub(super) fn read<R: Read>(input: &mut Reader<R>) -> upmass_format::Result<Self> {
+        Byte::read(input, "version of parses")?.expect(versions::PARSE)?;
+        let (stream, ()) = XzStream::read(input, |_| Ok(()))?;
+        if stream.filter == XzFilter::RiscV {
+            return Err(FormatError::Invalid {
+                what: "filter of a parse",
+                offset: input.offset(),
+                expected: "another than that of RISC-V",
+                found: "that".to_owned(),
+            });
+        }
+        let parse = input.number(MAX_LENGTH, "length of a parse")?;
+        let base = input.number(MAX_MEMBERS, "base of a parse")?.checked_sub(1);
+        let places = Byte::read(input, "places of a parse")?
+            .parse("10 to 22", |places| Some(places).filter(|places| PLACES.contains(places)))?;
+        Ok(Self { stream, parse, base: base.map(|base| base as u32), places })
+    }
+}
+
+/// The longest content of a member with a parse, in bytes.
+pub const MAX_PARSED: u64 = 1 << 31;
+
+/// The places that a parse may remember, as powers of two.
+pub const PLACES: std::ops::RangeInclusive<u8> = 10..=22;
 
 /// The largest dictionary of xz as a code: 512 MiB.
 pub const MAX_XZ_DICT: u8 = 34;

@@ -15,7 +15,8 @@ mod zstd;
 use std::io::{self, Write};
 
 pub use crate::expanded::Member;
-use crate::recipe::Packer;
+use crate::parse::{is_filter_known, read_parse};
+use crate::recipe::{MAX_PARSED, Packer, XzParse, XzStream};
 use crate::{Codec, Codecs, Lengths, Recipe, memory, repack, unpack};
 
 /// What is worth recognising.
@@ -38,7 +39,8 @@ impl Default for Limits {
 }
 
 /// Finds the members of a file: in ascending order, without overlaps, and only those for which
-/// [`repack`] has made every bit again from what [`unpack`] has given.
+/// [`repack`] has made every bit again from what [`unpack`] has given. Those with a recipe of a parse were
+/// read only: the parse is not written yet, and takes the content they come from.
 pub fn find_members(content: &[u8], limits: &Limits) -> Vec<Member> {
     let mut finder = Finder { content, limits, members: Vec::new(), recent: Vec::new() };
     container::walk(&mut finder, 0, content.len());
@@ -87,6 +89,34 @@ impl Finder<'_> {
         true
     }
 }
+
+/// A shorter stream is not worth a parse, which there can be few of.
+const LEAST_PARSED: u64 = 64 << 10;
+
+impl Finder<'_> {
+    /// Adds a stream that no packer here makes, or none in so little memory, if it can be read. Its
+    /// parse is to be written yet.
+    fn accept_parse(&mut self, offset: usize, packed_len: usize, plain: &[u8], stream: XzStream) {
+        let lengths = Lengths { packed: packed_len as u64, plain: plain.len() as u64 };
+        let recipe = XzParse { stream, parse: 0, base: None, places: LEAST_PLACES };
+        if !self.may_use(Codec::Parse)
+            || !is_filter_known(stream.filter)
+            || lengths.packed < LEAST_PARSED
+            || lengths.plain > MAX_PARSED
+            || memory(&Recipe::Parse(recipe), lengths) > self.limits.max_memory
+        {
+            return;
+        }
+        let packed = &self.content[offset..offset + packed_len];
+        if read_parse(&recipe, lengths, packed).is_ok_and(|(read, _)| read == plain) {
+            let recipe = Recipe::Parse(recipe);
+            self.members.push(Member { offset: offset as u64, lengths, recipe });
+        }
+    }
+}
+
+/// Fewer places make a parse longer by some percent.
+pub const LEAST_PLACES: u8 = 15;
 
 /// Refuses what differs from what is expected.
 struct Same<'a>(&'a [u8]);

@@ -18,13 +18,13 @@ pub(super) fn stream(finder: &mut Finder<'_>, at: usize, end: usize) -> Option<u
         };
         let data = &content[head.data..packed_len];
         let is_tried = finder.may_use(Codec::Xz);
-        for preset in presets(head.dict).filter(|_| is_tried) {
+        let is_known = presets(head.dict).filter(|_| is_tried).any(|preset| {
             let recipe = head.with(preset);
-            if fits(&recipe, &plain[..block], data)
+            fits(&recipe, &plain[..block], data)
                 && finder.accept(at, packed_len, &plain, &Recipe::Xz(recipe))
-            {
-                break;
-            }
+        });
+        if !is_known {
+            finder.accept_parse(at, packed_len, &plain, head.with(XzPreset::ALL[0]).stream());
         }
     }
     Some(at + packed_len)

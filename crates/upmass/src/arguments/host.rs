@@ -322,13 +322,16 @@ pub enum CodecArgument {
     Zstd,
     /// lz4 as the Linux kernel packs itself
     Lz4,
+    /// .xz that there is no memory for, or that something else packed
+    Parse,
     /// Nothing: all stays as it is
     None,
 }
 
 impl CodecArgument {
     /// All but none.
-    const ALL: [Self; 5] = [Self::Deflate, Self::Preflate, Self::Xz, Self::Zstd, Self::Lz4];
+    const ALL: [Self; 6] =
+        [Self::Deflate, Self::Preflate, Self::Xz, Self::Zstd, Self::Lz4, Self::Parse];
 
     fn codec(self) -> Option<Codec> {
         Some(match self {
@@ -337,6 +340,7 @@ impl CodecArgument {
             Self::Xz => Codec::Xz,
             Self::Zstd => Codec::Zstd,
             Self::Lz4 => Codec::Lz4,
+            Self::Parse => Codec::Parse,
             Self::None => return None,
         })
     }

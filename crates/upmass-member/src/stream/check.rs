@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::recipe::XzCheck;
 
 /// The checksum of a block while its content goes by.
-pub(super) enum Sum {
+pub(crate) enum Sum {
     None,
     Crc32(crc32fast::Hasher),
     Crc64(u64),
@@ -13,7 +13,7 @@ pub(super) enum Sum {
 }
 
 impl Sum {
-    pub(super) fn new(check: XzCheck) -> Self {
+    pub(crate) fn new(check: XzCheck) -> Self {
         match check {
             XzCheck::None => Self::None,
             XzCheck::Crc32 => Self::Crc32(crc32fast::Hasher::new()),
@@ -22,7 +22,7 @@ impl Sum {
         }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         match self {
             Self::None => {}
             Self::Crc32(sum) => sum.update(bytes),
@@ -31,8 +31,19 @@ impl Sum {
         }
     }
 
+    /// How many bytes it has.
+    #[cfg(feature = "parse")]
+    pub(crate) fn len(check: XzCheck) -> usize {
+        match check {
+            XzCheck::None => 0,
+            XzCheck::Crc32 => 4,
+            XzCheck::Crc64 => 8,
+            XzCheck::Sha256 => 32,
+        }
+    }
+
     /// As it is written behind the block.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         match self {
             Self::None => Vec::new(),
             Self::Crc32(sum) => sum.finalize().to_le_bytes().to_vec(),

@@ -32,9 +32,13 @@ pub fn unpack_memory(recipe: &Recipe, lengths: Lengths) -> u64 {
 }
 
 /// What reading or writing a parse takes: moves, pages, buffers, the model; places of recent content;
-/// and the index of the steps of as much content.
+/// the index of the steps of as much content, and the lengths of all blocks.
 fn parse_memory(parse: &XzParse, plain: u64) -> u64 {
-    2 * MIB + 640 * KIB + (12 << parse.places) + parse_index(plain)
+    let blocks = match parse.stream.blocks {
+        XzBlocks::Unsized | XzBlocks::One => 1,
+        XzBlocks::Of(size) => plain.div_ceil(size.max(1)),
+    };
+    2 * MIB + 640 * KIB + (12 << parse.places) + parse_index(plain) + 20 * blocks
 }
 
 /// What the index of the steps of an unpacked member takes as long as it is there: four bytes for each

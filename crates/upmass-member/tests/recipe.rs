@@ -9,9 +9,10 @@ use upmass_format::FormatError;
 use upmass_format::wire::Reader;
 use upmass_member::expanded::{MAX_LENGTH, MAX_MEMBERS, MAX_PARSES};
 use upmass_member::recipe::{
-    Corrections, Deflate, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_PARSED, MAX_XZ_BLOCK,
-    MAX_XZ_DICT, MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz, XzBits, XzBlocks,
-    XzCheck, XzDict, XzFilter, XzParse, XzPreset, Zstd, ZstdLevel, ZstdWindow, codes, versions,
+    Corrections, Deflate, LEAST_PARSED_BLOCK, Level, Lz4, Lz4Level, MAX_CORRECTIONS, MAX_PARSED,
+    MAX_XZ_BLOCK, MAX_XZ_DICT, MAX_ZSTD_WINDOW, Maker, Packer, Strategy as Search, Trailer, Xz,
+    XzBits, XzBlocks, XzCheck, XzDict, XzFilter, XzParse, XzPreset, Zstd, ZstdLevel, ZstdWindow,
+    codes, versions,
 };
 use upmass_member::{Codec, Codecs, Recipe};
 
@@ -99,6 +100,7 @@ fn numbers_of_the_specification() {
             ("members of a list", MAX_MEMBERS),
             ("parses of a base", MAX_PARSES as u64),
             ("content of a member with a parse, bytes", MAX_PARSED),
+            ("shortest block of a parse, bytes", LEAST_PARSED_BLOCK),
             ("recipes of a segment", MAX_MEMBERS),
             ("gap and lengths of a member", MAX_LENGTH),
             ("xz block, bytes", MAX_XZ_BLOCK),
@@ -218,7 +220,10 @@ fn recipes() -> impl Strategy<Value = Recipe> {
     let parse = (xz.clone(), any::<u32>(), prop::option::of(0..1000u32), 10..=22u8)
         .prop_filter_map("a filter of parses", |(xz, parse, base, places)| {
             let Recipe::Xz(xz) = xz else { return None };
-            let stream = Some(xz.stream()).filter(|stream| stream.filter != XzFilter::RiscV)?;
+            let mut stream = Some(xz.stream()).filter(|s| s.filter != XzFilter::RiscV)?;
+            if let XzBlocks::Of(size) = &mut stream.blocks {
+                *size = (*size).max(LEAST_PARSED_BLOCK);
+            }
             Some(Recipe::Parse(XzParse { stream, parse: parse.into(), base, places }))
         });
     let levels = (-7..=22i8).prop_filter_map("not 0", ZstdLevel::new);

@@ -26,7 +26,7 @@ fn what_is_not_understood_is_told_with_its_line() {
     check_refused(
         &SMALL.replace("dir =", "directory ="),
         "release.toml:5: unknown key \"directory\" in \"source\" of system \"main\"; known are dir, \
-         tar, nix, oci, store, labels, ref, platform, max_size",
+         tar, nix, oci, store, labels, derivations, ref, platform, max_size",
     );
     check_refused(
         &format!("{SMALL}[[component]]\nname = \"x\"\npath = \"y\"\n"),

@@ -85,6 +85,9 @@ pub fn unpack_parsed(
     out: &mut dyn Write,
     spaces: &mut Spaces<'_>,
 ) -> Result<OldParse> {
+    if lengths.plain > MAX_PARSED {
+        return Err(Error::Length { what: "plain", declared: lengths.plain });
+    }
     let mut source = Source::new(packed, "packed", lengths.packed);
     let mut sink = Sink::new(out, "plain", lengths.plain);
     let mut steps = StepWriter::new(spaces).map_err(Error::io("parse"))?;
@@ -141,7 +144,9 @@ fn unpack(
                     Token::Short => (lzma.distances()[0], 1),
                     Token::Match { distance, len, .. } => (distance, len),
                 };
-                if u64::from(distance) > at - start || at + u64::from(len) > end {
+                // LZMA2 has no mark of an end, which would be the greatest distance.
+                let is_end = distance == 0 && token != Token::Literal;
+                if is_end || u64::from(distance) > at - start || at + u64::from(len) > end {
                     return Err(damaged("a match reaches outside"));
                 }
                 for _ in 0..len {

@@ -271,3 +271,27 @@ fn parses_are_what_they_were() {
     let sums = [sum(&packed), sum(&parse), sum(&alone)];
     assert_eq!(sums, ["18556 c61e265d", "262 bb1a0995", "4283 b76f60d0"]);
 }
+
+#[test]
+fn the_mark_of_an_end_and_other_matches_from_nowhere_are_refused() {
+    // A stream of one chunk that LZMA of another kind would end so.
+    let mut writer = Writer::new();
+    let mut lzma = Lzma::new(XzBits::DEFAULT);
+    struct Nothing;
+    impl Past for Nothing {
+        fn back(&mut self, _: u32) -> u8 {
+            0
+        }
+    }
+    lzma.code(&mut writer, 0, &mut Nothing, Token::Literal, 7);
+    let end = Token::Match { distance: 0, len: 2, repeated: None };
+    lzma.code(&mut writer, 1, &mut Nothing, end, 0);
+    let chunk = Chunk { kind: Kind::Lzma(Reset::All), plain: 3, data: writer.finish() };
+    let header = chunk.header(XzBits::DEFAULT).unwrap();
+    let packed = [&[0; 12][..], &[0x02; 12], &header, &chunk.data, &[0; 40]].concat();
+    let lengths = Lengths { packed: packed.len() as u64, plain: 3 };
+    let refused = read_parse(&USUAL.recipe(0, None), lengths, &packed).map(|_| ());
+    assert_eq!(refused, Err(damaged("a match reaches outside")));
+    let too_long = Lengths { plain: MAX_PARSED + 1, ..lengths };
+    assert!(read_parse(&USUAL.recipe(0, None), too_long, &packed).is_err());
+}

@@ -292,13 +292,19 @@ impl XzParse {
     pub(super) fn read<R: Read>(input: &mut Reader<R>) -> upmass_format::Result<Self> {
         Byte::read(input, "version of parses")?.expect(versions::PARSE)?;
         let (stream, ()) = XzStream::read(input, |_| Ok(()))?;
-        if stream.filter == XzFilter::RiscV {
-            return Err(FormatError::Invalid {
-                what: "filter of a parse",
-                offset: input.offset(),
-                expected: "another than that of RISC-V",
-                found: "that".to_owned(),
-            });
+        let refuse = |what, expected, found| {
+            let offset = input.offset();
+            Err(FormatError::Invalid { what, offset, expected, found })
+        };
+        match (stream.filter, stream.blocks) {
+            (XzFilter::RiscV, _) => {
+                let found = "that".to_owned();
+                return refuse("filter of a parse", "another than that of RISC-V", found);
+            }
+            (_, XzBlocks::Of(size)) if size < LEAST_PARSED_BLOCK => {
+                return refuse("block of a parse", "65536 bytes or more", size.to_string());
+            }
+            _ => {}
         }
         let parse = input.number(MAX_LENGTH, "length of a parse")?;
         let base = input.number(MAX_MEMBERS, "base of a parse")?.checked_sub(1);
@@ -310,6 +316,9 @@ impl XzParse {
 
 /// The longest content of a member with a parse, in bytes.
 pub const MAX_PARSED: u64 = 1 << 31;
+
+/// The shortest blocks of a member with a parse, in bytes: the index of all is in memory.
+pub const LEAST_PARSED_BLOCK: u64 = 1 << 16;
 
 /// The places that a parse may remember, as powers of two.
 pub const PLACES: std::ops::RangeInclusive<u8> = 10..=22;

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 
 pub use crate::expanded::Member;
 use crate::parse::{is_filter_known, read_parse};
-use crate::recipe::{MAX_PARSED, Packer, XzParse, XzStream};
+use crate::recipe::{LEAST_PARSED_BLOCK, MAX_PARSED, Packer, XzBlocks, XzParse, XzStream};
 use crate::{Codec, Codecs, Lengths, Recipe, memory, repack, unpack};
 
 /// What is worth recognising.
@@ -101,6 +101,7 @@ impl Finder<'_> {
         let recipe = XzParse { stream, parse: 0, base: None, places: LEAST_PLACES };
         if !self.may_use(Codec::Parse)
             || !is_filter_known(stream.filter)
+            || matches!(stream.blocks, XzBlocks::Of(size) if size < LEAST_PARSED_BLOCK)
             || lengths.packed < LEAST_PARSED
             || lengths.plain > MAX_PARSED
             || memory(&Recipe::Parse(recipe), lengths) > self.limits.max_memory
